@@ -1,0 +1,122 @@
+//! Engines: tokens in, tokens out. An [`Engine`] never sees a message; harmony stands above it.
+//!
+//! What it is not: it knows no roles, tools or policy, and decides nothing about when to stop but the stop set it is given.
+//! Start at [`Engine::generate`]; [`cpu`] is our own engine, [`scripted`] plays back tokens for tests and examples.
+
+pub mod cpu;
+pub mod models;
+pub mod sampler;
+pub mod scripted;
+
+use crate::harmony::Token;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+pub use sampler::SamplingParams;
+
+/// What runs a model.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What is loaded, for people: a name, sizes, where it came from.
+    fn description(&self) -> &ModelDescription;
+
+    /// Continues `request.tokens` until a stop token, the token limit, the end of the context, or cancellation.
+    ///
+    /// The engine keeps the longest common prefix with what it saw before; callers simply pass the whole transcript.
+    /// `progress` is called in order, from one task: prefill counts first, then every token as it is sampled (the stop token included).
+    async fn generate(
+        &self,
+        request: Request,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Generation, EngineError>;
+}
+
+/// What is loaded.
+#[derive(Clone, Debug)]
+pub struct ModelDescription {
+    /// A name for people: `stapes`, or the folder's.
+    pub name: String,
+    /// Parameters, counting each quantised weight once.
+    pub n_parameters: u64,
+    /// Bytes of weights in memory or mapped.
+    pub n_bytes: u64,
+    /// The longest transcript, in tokens, that this engine accepts.
+    pub context_length: usize,
+    /// Said once at the start when the model is not meant for real work.
+    pub notice: Option<String>,
+}
+
+/// One generation.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The whole transcript, ending with `<|start|>assistant`.
+    pub tokens: Vec<Token>,
+    /// Generation ends after one of these; it is part of the output.
+    pub stop: Vec<Token>,
+    /// Tokens that must not come out (reserved ids); sorted.
+    pub forbidden: Vec<Token>,
+    /// At most this many new tokens.
+    pub max_tokens: usize,
+    /// How the next token is chosen.
+    pub sampling: SamplingParams,
+    /// Checked within a layer's time.
+    pub cancel: CancellationToken,
+}
+
+/// What an engine reports on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many of the prompt's tokens that were not in the cache have been read.
+    Prefill {
+        /// Read so far.
+        done: usize,
+        /// To be read.
+        total: usize,
+    },
+    /// The next token.
+    Token(Token),
+}
+
+/// What a generation produced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// The new tokens, in order, the stop token included.
+    pub tokens: Vec<Token>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt that were already in the cache.
+    pub n_reused: usize,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// A stop token came.
+    Stop,
+    /// `max_tokens`, or the end of the context.
+    Length,
+    /// The request's token was cancelled.
+    Cancelled,
+}
+
+/// Why an engine could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No model could be loaded. The message names the file and says what to do.
+    #[error(transparent)]
+    Load(#[from] models::LoadError),
+    /// The transcript does not fit.
+    #[error("the conversation has {n_tokens} tokens and the model reads at most {limit}; start a new one, or raise the context length")]
+    ContextFull {
+        /// Length of the transcript.
+        n_tokens: usize,
+        /// The engine's limit.
+        limit: usize,
+    },
+    /// An id outside the vocabulary: a caller's mistake.
+    #[error("token id {0} is outside the model's vocabulary")]
+    UnknownToken(Token),
+    /// The engine's thread is gone.
+    #[error("the engine stopped: {0}")]
+    Stopped(String),
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+// Floor 0: pure data; the outside as traits.
+pub mod harmony;
+pub mod world;
+
+// Floor 1: who may do what.
+pub mod policy;
+
+// Floor 3: the capabilities. (Floor 2, `egress`, comes with the first thing that leaves the machine.)
+pub mod engine;
+pub mod journal;
+pub mod tool;
+
+// Floor 4: the loop that knows the capabilities by their traits.
+pub mod agent;
+
+// Floor 6: the one place that knows every concrete type.
+pub mod config;
+
+// Floor 7: the edges.
+pub mod cli;

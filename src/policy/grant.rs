@@ -1,0 +1,160 @@
+//! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
+
+use super::{Call, Effect, ToolId};
+use async_trait::async_trait;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a sandbox can be given beyond its arguments. Nothing, unless its manifest asks and policy grants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The wall clock and the machine's time zone.
+    pub clock: bool,
+    /// One file, to read and to replace.
+    pub file: Option<PathBuf>,
+}
+
+/// The permission for one call, its retries included. Neither made nor copied nor stored outside policy.
+#[derive(Debug)]
+pub struct Grant {
+    tool: ToolId,
+    capabilities: Capabilities,
+}
+
+impl Grant {
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        Self { tool: call.tool.clone(), capabilities: call.wants.clone() }
+    }
+
+    /// The tool it was given for. A tool refuses a grant of another.
+    pub fn tool(&self) -> &ToolId {
+        &self.tool
+    }
+
+    /// Whether the wall clock may be read.
+    pub fn clock(&self) -> bool {
+        self.capabilities.clock
+    }
+
+    /// The one file that may be read and replaced.
+    pub fn file(&self) -> Option<&Path> {
+        self.capabilities.file.as_deref()
+    }
+}
+
+/// What policy says to a call.
+#[derive(Debug)]
+pub enum Decision {
+    /// Go on.
+    Allow(Grant),
+    /// Somebody has to be asked.
+    Ask(Pending),
+    /// No.
+    Deny(Denial),
+}
+
+/// A call that waits for somebody's yes.
+#[derive(Debug)]
+pub struct Pending {
+    grant: Grant,
+    effect: Effect,
+    arguments: String,
+    rule: String,
+}
+
+impl Pending {
+    pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
+        Self {
+            grant: Grant::new(call),
+            effect: call.effect,
+            arguments: call.arguments.to_string(),
+            rule: rule.to_owned(),
+        }
+    }
+
+    /// The tool that would be called.
+    pub fn tool(&self) -> &ToolId {
+        &self.grant.tool
+    }
+
+    /// What it does outside the sandbox.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The exact arguments, as JSON. Control characters are the terminal's matter.
+    pub fn arguments(&self) -> &str {
+        &self.arguments
+    }
+
+    /// The file it would be given.
+    pub fn file(&self) -> Option<&Path> {
+        self.grant.file()
+    }
+
+    /// The rule that wants the question asked.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Asks. Only the approver's yes turns this into a grant.
+    pub async fn ask(self, approver: &dyn Approver) -> Result<Grant, Denial> {
+        match approver.approve(&self).await {
+            Approval::Yes => Ok(self.grant),
+            Approval::No(word) => Err(Denial { rule: self.rule, reason: Reason::Person(word) }),
+            Approval::NobodyThere => Err(Denial { rule: self.rule, reason: Reason::NobodyThere }),
+        }
+    }
+}
+
+/// Somebody who can be asked: the terminal's user, a test's script, or nobody.
+#[async_trait]
+pub trait Approver: Send + Sync {
+    /// Answers for this one call.
+    async fn approve(&self, pending: &Pending) -> Approval;
+}
+
+/// An approver's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// This call, once.
+    Yes,
+    /// No, with a word to the model where there is one.
+    No(Option<String>),
+    /// There is nobody to ask.
+    NobodyThere,
+}
+
+/// Why a call may not happen. `Display` is what the model reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The deciding rule's id.
+    pub rule: String,
+    /// Who said no.
+    pub reason: Reason,
+}
+
+/// Who said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The rule itself.
+    Rule,
+    /// The person, perhaps with a word to the model.
+    Person(Option<String>),
+    /// An approval was needed and nobody could give it.
+    NobodyThere,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Reason::Rule => write!(f, "denied by the policy rule `{}`", self.rule)?,
+            Reason::Person(None) => write!(f, "denied by the user")?,
+            Reason::Person(Some(word)) => write!(f, "denied by the user, who says: {word}")?,
+            Reason::NobodyThere => {
+                write!(f, "the policy rule `{}` wants the user's approval and nobody can be asked", self.rule)?;
+            }
+        }
+        write!(f, "; do not try this call again in this turn")
+    }
+}

@@ -1,0 +1,96 @@
+//! Tools: what the model can call. One trait, whatever stands behind it.
+//!
+//! What it is not: nothing here decides whether a call may happen; [`Tool::call`] consumes a [`Grant`] that only policy makes.
+//! Start at [`Tool`], then [`Toolbox`], which owns the two names of a tool; [`wasm`] runs components, [`native`] Rust closures.
+
+pub mod native;
+mod toolbox;
+pub mod wasm;
+
+pub use toolbox::{RegisterError, Toolbox};
+
+use crate::policy::{Capabilities, Effect, Grant, ToolId};
+use async_trait::async_trait;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Something the model can call.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// Name, description, schema, effect: fixed for the life of the tool.
+    fn spec(&self) -> &ToolSpec;
+
+    /// Runs one call. The arguments have been parsed and validated against the schema; the grant covers this call alone.
+    /// Every error is an answer that the model can act on.
+    async fn call(&self, arguments: Value, grant: Grant) -> Result<Output, ToolError>;
+}
+
+/// What is known of a tool before it is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolSpec {
+    /// Its identity.
+    pub id: ToolId,
+    /// For the model.
+    pub description: String,
+    /// A JSON Schema of type object; `None` when there are no parameters.
+    pub parameters: Option<Value>,
+    /// What policy asks about.
+    pub effect: Effect,
+    /// What a crash asks about.
+    pub recovery: Recovery,
+    /// What the tool's manifest asks for.
+    pub wants: Capabilities,
+}
+
+/// What to do about a call whose end nobody saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recovery {
+    /// Run it again.
+    Repeat,
+    /// Run it again with the same key.
+    Idempotent,
+    /// Ask the outside what happened.
+    Reconcilable,
+    /// Tell the user.
+    Irreversible,
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// What the model reads.
+    pub text: String,
+}
+
+/// Why a call gave nothing. `Display` is what the model reads: what happened and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ToolError {
+    /// The arguments are of the right shape and make no sense to the tool.
+    #[error("invalid arguments: {0}")]
+    InvalidArguments(String),
+    /// The tool says that it failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The tool's code crashed; its state, if any, is gone.
+    #[error("the tool crashed ({0}); a new call starts afresh")]
+    Trapped(String),
+    /// It took too long.
+    #[error("the tool was stopped after {0:?}, its time limit; ask for less")]
+    TimedOut(Duration),
+    /// It wanted more memory than it may have.
+    #[error("the tool was stopped: it wanted more than its {limit_mib} MiB of memory; ask for less")]
+    OutOfMemory {
+        /// Its limit in MiB.
+        limit_mib: usize,
+    },
+    /// Its answer is longer than a model should read.
+    #[error("the tool's answer has more than {limit} bytes, its limit; ask for less")]
+    OutputTooLong {
+        /// In bytes.
+        limit: usize,
+    },
+    /// It cannot run here at all.
+    #[error("the tool cannot run: {0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,1 @@
+//! Tools as WASM components.
