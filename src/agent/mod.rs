@@ -1,1 +1,197 @@
-//! The agent.
+//! The loop: a user's line goes in, the model speaks and calls tools, an answer comes out.
+//!
+//! It knows engine, tools, policy and journal by their traits and types, and nothing of files, flags or terminals.
+//! Start at [`Agent::ask`]: a turn is steps, a step is one generation, and what it says is dispatched.
+
+mod builder;
+mod dispatch;
+mod event;
+mod prompt;
+mod step;
+mod transcript;
+
+pub use builder::AgentBuilder;
+pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
+pub use prompt::DEVELOPER as DEVELOPER_TEMPLATE;
+
+use crate::engine::{Engine, EngineError, SamplingParams};
+use crate::harmony::{Encoding, Message, Token};
+use crate::journal::{Journal, JournalError, Record};
+use crate::policy::{Approver, Policy};
+use crate::tool::{RegisterError, Toolbox};
+use crate::world::World;
+use dispatch::{Calls, Dispatched};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use transcript::Transcript;
+
+/// One session with a model and its tools.
+pub struct Agent {
+    engine: Arc<dyn Engine>,
+    encoding: Encoding,
+    toolbox: Toolbox,
+    policy: Policy,
+    approver: Arc<dyn Approver>,
+    journal: Journal,
+    world: World,
+    sampling: SamplingParams,
+    limits: Limits,
+    transcript: Transcript,
+    usage: Usage,
+    /// Calls of the session so far; numbers the next one.
+    n_calls: u64,
+}
+
+/// When a turn is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Generations a turn.
+    pub max_steps: usize,
+    /// Generated tokens a turn.
+    pub max_tokens: usize,
+    /// A turn's time, approvals included.
+    pub max_time: Duration,
+    /// A call's time, whatever limit the tool has of its own.
+    pub max_call_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_steps: 20,
+            max_tokens: 16_384,
+            max_time: Duration::from_secs(3600),
+            max_call_time: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What a turn gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The final message; what there was of it when the turn was stopped.
+    pub text: String,
+    /// Why the turn ended.
+    pub end: TurnEnd,
+}
+
+/// Why a turn could not go on. What the model can repair is never one of these: it is answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The builder was given no engine.
+    #[error("an agent needs an engine: call `AgentBuilder::engine`")]
+    NoEngine,
+    /// The developer template does not render.
+    #[error("the developer prompt cannot be rendered: {0:#}")]
+    Prompt(#[from] minijinja::Error),
+    /// A tool cannot be registered.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The model cannot run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The journal cannot be written, so nothing may happen.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Agent {
+    /// Where every agent begins.
+    pub fn builder() -> AgentBuilder {
+        AgentBuilder::default()
+    }
+
+    /// The session's identity in the journal.
+    pub fn session_id(&self) -> &str {
+        self.journal.session_id()
+    }
+
+    /// What the session used so far.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The session's tools.
+    pub fn toolbox(&self) -> &Toolbox {
+        &self.toolbox
+    }
+
+    /// One turn: the user's line to the final answer. An error leaves the session usable; its journal says how far it got.
+    ///
+    /// `cancel` stops the engine within a layer's time and a call at once; the turn then ends as [`TurnEnd::Cancelled`].
+    pub async fn ask(
+        &mut self,
+        text: &str,
+        events: &mut dyn EventSink,
+        cancel: CancellationToken,
+    ) -> Result<Answer, AgentError> {
+        self.transcript.drop_finished_reasoning();
+        self.journal.append(Record::TurnStarted { text: text.to_owned() }).await?;
+        self.append_rendered(Message::user(text)).await?;
+        events.event(Event::TurnStarted);
+
+        // The time limit cancels too, through a token of its own, so that both reasons stop everything the same way.
+        let stop = cancel.child_token();
+        let deadline = tokio::spawn({
+            let (stop, max_time) = (stop.clone(), self.limits.max_time);
+            async move {
+                tokio::time::sleep(max_time).await;
+                stop.cancel();
+            }
+        });
+        let mut turn = Turn { events, stop, usage: Usage::default(), calls: Calls::default() };
+        let outcome = self.run_turn(&mut turn).await;
+        deadline.abort();
+
+        let Turn { events, usage, .. } = turn;
+        self.usage += usage;
+        let answer = outcome.map(|mut answer| {
+            if answer.end == TurnEnd::Cancelled && !cancel.is_cancelled() {
+                answer.end = TurnEnd::TimeLimit;
+            }
+            answer
+        });
+        let end = answer.as_ref().map_or(TurnEnd::NoAnswer, |answer| answer.end);
+        events.event(Event::TurnEnded { end, usage });
+        self.journal.append(Record::turn_ended(end.as_str(), usage.prompt_tokens, usage.generated_tokens)).await?;
+        answer
+    }
+
+    /// Steps until an answer or a limit. When the model stops without an answer, it is made to begin one, once.
+    async fn run_turn(&mut self, turn: &mut Turn<'_>) -> Result<Answer, AgentError> {
+        let mut force_answer = false;
+        for _ in 0..self.limits.max_steps {
+            let Some(max_tokens) = self.limits.max_tokens.checked_sub(turn.usage.generated_tokens).filter(|n| *n > 0)
+            else {
+                return Ok(Answer { text: String::new(), end: TurnEnd::TokenLimit });
+            };
+            let step = self.generate(turn, max_tokens, force_answer).await?;
+            match self.dispatch(turn, step).await? {
+                Dispatched::Replied => force_answer = turn.calls.going_in_circles(),
+                Dispatched::Ended(answer) => return Ok(answer),
+                Dispatched::Nothing if force_answer => {
+                    return Ok(Answer { text: String::new(), end: TurnEnd::NoAnswer });
+                }
+                Dispatched::Nothing => force_answer = true,
+            }
+        }
+        Ok(Answer { text: String::new(), end: TurnEnd::StepLimit })
+    }
+
+    /// Renders a message of the runtime's own into the transcript and the journal.
+    async fn append_rendered(&mut self, message: Message) -> Result<(), AgentError> {
+        let tokens: Vec<Token> = self.transcript.push_rendered(&self.encoding, message).to_vec();
+        self.journal.append(Record::prompt(tokens)).await?;
+        Ok(())
+    }
+}
+
+/// What lives for one turn.
+struct Turn<'a> {
+    events: &'a mut dyn EventSink,
+    /// Cancelled by the caller or by the turn's deadline.
+    stop: CancellationToken,
+    usage: Usage,
+    calls: Calls,
+}

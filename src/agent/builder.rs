@@ -1,0 +1,170 @@
+//! How an [`Agent`] is put together: the library user's door, and what `config` fills.
+
+use super::{Agent, AgentError, Limits, prompt, transcript::Transcript};
+use crate::engine::{Engine, SamplingParams};
+use crate::harmony::{DeveloperContent, Encoding, Message, ReasoningEffort, SystemContent};
+use crate::journal::{Journal, Record};
+use crate::policy::{Approval, Approver, Pending, Policy};
+use crate::tool::{Tool, Toolbox};
+use crate::world::World;
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Collects the parts of an [`Agent`]. Only the engine is required.
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct AgentBuilder {
+    engine: Option<Arc<dyn Engine>>,
+    tools: Vec<Arc<dyn Tool>>,
+    policy: Policy,
+    approver: Arc<dyn Approver>,
+    journal: Option<Journal>,
+    world: World,
+    template: String,
+    project: String,
+    effort: ReasoningEffort,
+    sampling: SamplingParams,
+    limits: Limits,
+}
+
+/// Nobody can be asked, so whatever needs an approval is refused.
+struct Nobody;
+
+#[async_trait]
+impl Approver for Nobody {
+    async fn approve(&self, _pending: &Pending) -> Approval {
+        Approval::NobodyThere
+    }
+}
+
+impl Default for AgentBuilder {
+    fn default() -> Self {
+        Self {
+            engine: None,
+            tools: Vec::new(),
+            policy: Policy::default(),
+            approver: Arc::new(Nobody),
+            journal: None,
+            world: World::real(),
+            template: prompt::DEVELOPER.into(),
+            project: String::new(),
+            effort: ReasoningEffort::default(),
+            sampling: SamplingParams::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl AgentBuilder {
+    /// What runs the model.
+    pub fn engine(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Adds a tool. The order of tools is the order of their declarations.
+    pub fn tool(mut self, tool: Arc<dyn Tool>) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Who may do what; the embedded `policies/default.toml` unless told otherwise.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Who is asked; nobody unless told otherwise, so that what needs an approval is refused.
+    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.approver = approver;
+        self
+    }
+
+    /// Where the session is written; in memory unless told otherwise.
+    pub fn journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Time, randomness, files and network; the machine's own unless told otherwise.
+    pub fn world(mut self, world: World) -> Self {
+        self.world = world;
+        self
+    }
+
+    /// The developer message's template (minijinja), instead of the embedded `prompts/developer.md`.
+    pub fn template(mut self, template: impl Into<String>) -> Self {
+        self.template = template.into();
+        self
+    }
+
+    /// The text of the user's `AGENTS.md` files.
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = project.into();
+        self
+    }
+
+    /// How long the model may think.
+    pub fn reasoning_effort(mut self, effort: ReasoningEffort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// How tokens are chosen; greedy unless told otherwise.
+    pub fn sampling(mut self, sampling: SamplingParams) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// When a turn is stopped.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Renders the prompt, opens the journal's session, and is ready for the first question.
+    pub async fn build(self) -> Result<Agent, AgentError> {
+        let engine = self.engine.ok_or(AgentError::NoEngine)?;
+        let mut toolbox = Toolbox::default();
+        for tool in self.tools {
+            toolbox.register(tool)?;
+        }
+        let encoding = Encoding::load();
+        let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
+        let date = date.to_zoned(jiff::tz::TimeZone::system()).date();
+        let mut transcript = Transcript::default();
+        let frame = Message::system(SystemContent {
+            current_date: Some(date.to_string()),
+            reasoning_effort: self.effort,
+            functions_declared: !toolbox.is_empty(),
+            ..SystemContent::default()
+        });
+        let developer = Message::developer(DeveloperContent {
+            instructions: Some(prompt::developer(&self.template, &self.project)?),
+            functions: toolbox.declarations(),
+        });
+        let mut tokens = transcript.push_rendered(&encoding, frame).to_vec();
+        tokens.extend_from_slice(transcript.push_rendered(&encoding, developer));
+        let journal = match self.journal {
+            Some(journal) => journal,
+            None => Journal::in_memory(&self.world).await?,
+        };
+        journal
+            .append(Record::SessionStarted { model: engine.description().name.clone(), date: date.to_string() })
+            .await?;
+        journal.append(Record::prompt(tokens)).await?;
+        Ok(Agent {
+            engine,
+            encoding,
+            toolbox,
+            policy: self.policy,
+            approver: self.approver,
+            journal,
+            world: self.world,
+            sampling: self.sampling,
+            limits: self.limits,
+            transcript,
+            usage: super::Usage::default(),
+            n_calls: 0,
+        })
+    }
+}

@@ -1,0 +1,213 @@
+//! What a step said is acted upon: an answer ends the turn, a call is decided, run and replied to.
+//!
+//! The recipient counts first, the channel second. Whatever the model can repair (no such tool, bad arguments, a denial,
+//! a crash, a timeout) is a reply to it.
+
+use super::step::Step;
+use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
+use crate::engine::Finish;
+use crate::harmony::{Channel, Message};
+use crate::journal::{CallEnd, Journal, Record};
+use crate::policy::{Call, Decision, Grant};
+use crate::tool::Tool;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What came of a step.
+pub(super) enum Dispatched {
+    /// A call was answered; the model goes on.
+    Replied,
+    /// The turn is over.
+    Ended(Answer),
+    /// Neither an answer nor a call.
+    Nothing,
+}
+
+/// How often the same call may run in a turn, and after how many repetitions the model is made to answer.
+const SAME_CALL_RUNS: usize = 3;
+const SAME_CALL_END: usize = 5;
+
+/// The calls of a turn.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// How often each call, with its exact arguments, was made.
+    seen: HashMap<(String, String), usize>,
+    last_denied: bool,
+}
+
+impl Calls {
+    /// Whether the model makes the same call again and again.
+    pub(super) fn going_in_circles(&self) -> bool {
+        self.seen.values().any(|n| *n >= SAME_CALL_END)
+    }
+}
+
+impl Agent {
+    /// Acts on a step: at most one call, because a call stops the generation.
+    pub(super) async fn dispatch(&mut self, turn: &mut Turn<'_>, step: Step) -> Result<Dispatched, AgentError> {
+        let text = answer_text(&step.messages);
+        if turn.stop.is_cancelled() || step.finish == Finish::Cancelled {
+            return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::Cancelled }));
+        }
+        if let Some(call) = step.messages.iter().find(|message| is_call(message)) {
+            return self.reply_to(turn, call).await;
+        }
+        if step.finish == Finish::Length {
+            return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::TokenLimit }));
+        }
+        Ok(match text.filter(|text| !text.trim().is_empty()) {
+            Some(text) => {
+                let end = if turn.calls.last_denied { TurnEnd::Denied } else { TurnEnd::Answered };
+                Dispatched::Ended(Answer { text, end })
+            }
+            None => Dispatched::Nothing,
+        })
+    }
+
+    /// Runs a call and writes its reply into the transcript.
+    async fn reply_to(&mut self, turn: &mut Turn<'_>, call: &Message) -> Result<Dispatched, AgentError> {
+        let recipient = call.recipient.clone().unwrap_or_default();
+        let arguments = call.text().unwrap_or_default().to_owned();
+        self.n_calls += 1;
+        let id = self.n_calls;
+        turn.usage.n_calls += 1;
+        let tool = self.toolbox.resolve(&recipient);
+        let shown = tool.as_ref().map_or_else(|_| recipient.clone(), |tool| tool.spec().id.to_string());
+        turn.events.event(Event::CallStarted { id, tool: shown, arguments: arguments.clone() });
+        let started = self.world.clock.elapsed();
+        let (outcome, text) = match tool {
+            Err(unknown) => (CallOutcome::Error, format!("error: {unknown}")),
+            Ok(tool) => self.decide_and_run(turn, id, tool, &arguments).await?,
+        };
+        turn.calls.last_denied = outcome == CallOutcome::Denied;
+        let duration = self.world.clock.elapsed().saturating_sub(started);
+        turn.events.event(Event::CallFinished { id, outcome, text: text.clone(), duration });
+        let channel = call.channel.unwrap_or(Channel::Commentary);
+        self.append_rendered(Message::tool(recipient, channel, text)).await?;
+        Ok(if outcome == CallOutcome::Cancelled {
+            Dispatched::Ended(Answer { text: String::new(), end: TurnEnd::Cancelled })
+        } else {
+            Dispatched::Replied
+        })
+    }
+
+    /// Checks the arguments, asks policy, and runs the call.
+    async fn decide_and_run(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: u64,
+        tool: Arc<dyn Tool>,
+        arguments: &str,
+    ) -> Result<(CallOutcome, String), AgentError> {
+        let spec = tool.spec();
+        let parsed = match self.toolbox.arguments(spec, arguments) {
+            Ok(parsed) => parsed,
+            Err(error) => return Ok((CallOutcome::Error, format!("error: {error}"))),
+        };
+        let key = (spec.id.to_string(), parsed.to_string());
+        let n_same = *turn.calls.seen.entry(key).and_modify(|n| *n += 1).or_insert(1);
+        if n_same > SAME_CALL_RUNS {
+            let text = "error: this very call was made before in this turn and its result will not change; use the result";
+            return Ok((CallOutcome::Error, text.into()));
+        }
+        let call = Call { tool: &spec.id, effect: spec.effect, arguments: &parsed, wants: &spec.wants };
+        let decision = match self.policy.decide(&call) {
+            Decision::Allow(grant) => Ok(grant),
+            Decision::Deny(denial) => Err(denial),
+            Decision::Ask(pending) => tokio::select! {
+                answer = pending.ask(self.approver.as_ref()) => answer,
+                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, "error: cancelled by the user".into())),
+            },
+        };
+        let grant = match decision {
+            Ok(grant) => grant,
+            Err(denial) => {
+                self.journal.append(Record::call_denied(id, &spec.id, &parsed, &denial)).await?;
+                return Ok((CallOutcome::Denied, format!("error: {denial}")));
+            }
+        };
+        self.journal.append(Record::call_intended(id, &spec.id, &parsed, &grant)).await?;
+        let running = Running {
+            id,
+            tool: tool.clone(),
+            journal: self.journal.clone(),
+            stop: turn.stop.clone(),
+            limit: self.limits.max_call_time,
+            clock: self.world.clock.clone(),
+        };
+        running.run(parsed, grant).await
+    }
+}
+
+/// A call that has begun. It runs in a task of its own, so that its end is recorded even when nobody waits any more.
+struct Running {
+    id: u64,
+    tool: Arc<dyn Tool>,
+    journal: Journal,
+    stop: CancellationToken,
+    limit: Duration,
+    clock: Arc<dyn crate::world::Clock>,
+}
+
+impl Running {
+    async fn run(self, arguments: Value, grant: Grant) -> Result<(CallOutcome, String), AgentError> {
+        let recorded = tokio::spawn(async move {
+            let started = self.clock.elapsed();
+            let (outcome, text) = self.outcome(arguments, grant).await;
+            let end = match outcome {
+                CallOutcome::Ok => CallEnd::Ok,
+                CallOutcome::Cancelled => CallEnd::Cancelled,
+                CallOutcome::Error | CallOutcome::Denied => CallEnd::Error,
+            };
+            let duration = self.clock.elapsed().saturating_sub(started);
+            self.journal.append(Record::call_finished(self.id, end, &text, duration)).await?;
+            Ok((outcome, text))
+        });
+        match recorded.await {
+            Ok(result) => result,
+            Err(crash) => std::panic::resume_unwind(crash.into_panic()),
+        }
+    }
+
+    /// The call itself, in a task within the task: a tool that panics is a failed call.
+    async fn outcome(&self, arguments: Value, grant: Grant) -> (CallOutcome, String) {
+        let tool = self.tool.clone();
+        let mut call = tokio::spawn(async move { tool.call(arguments, grant).await });
+        let ended = tokio::select! {
+            ended = &mut call => ended,
+            () = self.stop.cancelled() => {
+                call.abort();
+                return (CallOutcome::Cancelled, "error: cancelled by the user".into());
+            }
+            () = tokio::time::sleep(self.limit) => {
+                call.abort();
+                return (CallOutcome::Error, format!("error: the call was stopped after {:?}", self.limit));
+            }
+        };
+        match ended {
+            Ok(Ok(output)) => (CallOutcome::Ok, output.text),
+            Ok(Err(error)) => (CallOutcome::Error, format!("error: {error}")),
+            Err(crash) => {
+                tracing::warn!(%crash, "a tool crashed");
+                (CallOutcome::Error, "error: the tool crashed; a new call starts afresh".into())
+            }
+        }
+    }
+}
+
+fn is_call(message: &Message) -> bool {
+    message.recipient.as_deref().is_some_and(|recipient| recipient != "assistant" && recipient != "all")
+}
+
+/// The text of the final messages, if there is one.
+fn answer_text(messages: &[Message]) -> Option<String> {
+    messages
+        .iter()
+        .filter(|message| message.channel == Some(Channel::Final) && !is_call(message))
+        .filter_map(Message::text)
+        .map(str::to_owned)
+        .reduce(|all, text| all + &text)
+}

@@ -1,0 +1,112 @@
+//! A step: one generation, parsed while it runs.
+
+use super::transcript::GENERATION_PROMPT;
+use super::{Agent, AgentError, Event, Turn};
+use crate::engine::{Finish, Progress, Request};
+use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Token, tokenizer};
+use crate::journal::Record;
+
+/// `<|channel|>final<|message|>`: leaves the model nothing to do but to answer.
+const ANSWER_HEADER: [Token; 3] = [tokenizer::CHANNEL, tokenizer::FINAL, tokenizer::MESSAGE];
+
+/// What a generation said.
+pub(super) struct Step {
+    pub(super) messages: Vec<Message>,
+    pub(super) finish: Finish,
+}
+
+impl Agent {
+    /// Lets the model speak. What it says is in the transcript and in the journal when this returns.
+    pub(super) async fn generate(
+        &mut self,
+        turn: &mut Turn<'_>,
+        max_tokens: usize,
+        force_answer: bool,
+    ) -> Result<Step, AgentError> {
+        let mut tokens = self.transcript.prompt();
+        let mut parser = self.encoding.parser_after_prompt();
+        if force_answer {
+            tokens.extend(ANSWER_HEADER);
+            for token in ANSWER_HEADER {
+                parser.push(token);
+            }
+        }
+        turn.usage.prompt_tokens += tokens.len();
+        let request = Request {
+            tokens,
+            stop: self.encoding.stop_tokens().to_vec(),
+            forbidden: self.encoding.forbidden_tokens().to_vec(),
+            max_tokens,
+            sampling: self.sampling,
+            cancel: turn.stop.clone(),
+        };
+        let events = &mut *turn.events;
+        let generation = self
+            .engine
+            .generate(request, &mut |progress| match progress {
+                Progress::Prefill { done, total } => events.event(Event::Prefill { done, total }),
+                Progress::Token(token) => {
+                    for event in parser.push(token).into_iter().filter_map(shown) {
+                        events.event(event);
+                    }
+                }
+            })
+            .await?;
+        turn.usage.generated_tokens += generation.tokens.len();
+        turn.usage.reused_tokens += generation.n_reused;
+        turn.usage.n_steps += 1;
+        tracing::debug!(
+            n_tokens = generation.tokens.len(),
+            n_reused = generation.n_reused,
+            finish = ?generation.finish,
+            "generated"
+        );
+        let mut record = if force_answer { ANSWER_HEADER.to_vec() } else { Vec::new() };
+        record.extend(&generation.tokens);
+        self.journal.append(Record::generated(record)).await?;
+        let parsed = parser.finish();
+        for event in parsed.deltas.into_iter().filter_map(shown) {
+            turn.events.event(event);
+        }
+        Ok(Step { messages: self.keep(turn, parsed.messages), finish: generation.finish })
+    }
+
+    /// Puts a generation's messages into the transcript with their own ids.
+    fn keep(&mut self, turn: &mut Turn<'_>, parsed: Vec<Parsed>) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(parsed.len());
+        for (n, Parsed { message, tokens }) in parsed.into_iter().enumerate() {
+            for diagnostic in &message.diagnostics {
+                tracing::info!(?diagnostic, "the model's tokens were malformed and were understood anyway");
+                if !matches!(diagnostic, Diagnostic::Unfinished) {
+                    turn.events.event(Event::Warning(format!("malformed output, understood anyway: {diagnostic:?}")));
+                }
+            }
+            // The first message continues the generation prompt, whose ids are not the model's.
+            let mut ids = if n == 0 { GENERATION_PROMPT.to_vec() } else { Vec::new() };
+            ids.extend(tokens);
+            if message.diagnostics.contains(&Diagnostic::Unfinished) {
+                // Cut off by a limit or a cancellation. Words the user has seen stay; half a call or half a header goes.
+                let seen = message.recipient.is_none() && message.text().is_some_and(|text| !text.is_empty());
+                if !seen {
+                    continue;
+                }
+                ids.push(tokenizer::END);
+            }
+            self.transcript.push_generated(message.clone(), ids);
+            messages.push(message);
+        }
+        messages
+    }
+}
+
+/// What of a delta is shown as it comes: everything but the arguments of calls, which are shown whole.
+fn shown(delta: Delta) -> Option<Event> {
+    if delta.recipient.is_some() {
+        return None;
+    }
+    Some(match delta.channel? {
+        Channel::Analysis => Event::Reasoning(delta.text),
+        Channel::Commentary => Event::Preamble(delta.text),
+        Channel::Final => Event::Answer(delta.text),
+    })
+}

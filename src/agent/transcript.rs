@@ -1,0 +1,58 @@
+//! The token ids of a conversation, exactly as the model saw and produced them.
+//!
+//! It never renders a message twice: within a turn ids are only appended; between turns whole messages leave
+//! (the reasoning of finished turns), and the ids of the others stay as they are.
+
+use crate::harmony::{Encoding, Message, Token, tokenizer};
+
+/// Messages with their ids, in order.
+#[derive(Default)]
+pub(super) struct Transcript {
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    message: Message,
+    tokens: Vec<Token>,
+}
+
+impl Transcript {
+    /// Appends a message of the runtime's own: a prompt, a user's line, a tool's reply. Returns its ids.
+    pub(super) fn push_rendered(&mut self, encoding: &Encoding, message: Message) -> &[Token] {
+        let mut tokens = Vec::new();
+        encoding.render(&message, &mut tokens);
+        self.push(message, tokens)
+    }
+
+    /// Appends a message of the model's with the ids it came from.
+    pub(super) fn push_generated(&mut self, message: Message, mut tokens: Vec<Token>) {
+        if let Some(last) = tokens.last_mut().filter(|last| **last == tokenizer::RETURN) {
+            // `<|return|>` exists while decoding only; in a history the message simply ends.
+            *last = tokenizer::END;
+        }
+        self.push(message, tokens);
+    }
+
+    fn push(&mut self, message: Message, tokens: Vec<Token>) -> &[Token] {
+        self.entries.push(Entry { message, tokens });
+        self.entries.last().map_or(&[], |entry| &entry.tokens)
+    }
+
+    /// The history rule: when the user speaks again, the reasoning of the turns before is dropped.
+    pub(super) fn drop_finished_reasoning(&mut self) {
+        self.entries.retain(|entry| entry.message.survives_its_turn());
+    }
+
+    /// Everything, ready for the model to go on.
+    pub(super) fn prompt(&self) -> Vec<Token> {
+        let mut tokens = Vec::with_capacity(self.entries.iter().map(|entry| entry.tokens.len()).sum::<usize>() + 2);
+        for entry in &self.entries {
+            tokens.extend_from_slice(&entry.tokens);
+        }
+        tokens.extend(GENERATION_PROMPT);
+        tokens
+    }
+}
+
+/// `<|start|>assistant`: the model speaks next.
+pub(super) const GENERATION_PROMPT: [Token; 2] = [tokenizer::START, tokenizer::ASSISTANT];

@@ -1,0 +1,83 @@
+//! Where the program keeps its files: the XDG folders, or all under `OSSICLE_HOME`.
+
+use super::ConfigError;
+use std::path::PathBuf;
+
+/// The four folders. None of them needs to exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// What the user writes: `config.toml`, policies, prompts.
+    pub config: PathBuf,
+    /// What the user would miss: sessions, notes.
+    pub data: PathBuf,
+    /// What is handy to keep: the chat's history of lines.
+    pub state: PathBuf,
+    /// What can be made again: compiled tools.
+    pub cache: PathBuf,
+}
+
+impl Paths {
+    /// From the environment.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::resolve(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+
+    fn resolve(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, ConfigError> {
+        if let Some(home) = variable("OSSICLE_HOME") {
+            return Ok(Self {
+                config: home.join("config"),
+                data: home.join("data"),
+                state: home.join("state"),
+                cache: home.join("cache"),
+            });
+        }
+        let folder = |name: &str, under_home: &str| {
+            // The XDG specification wants relative values ignored.
+            let base = match variable(name).filter(|path| path.is_absolute()) {
+                Some(base) => base,
+                None => variable("HOME").ok_or(ConfigError::NoHome)?.join(under_home),
+            };
+            Ok(base.join("ossicle"))
+        };
+        Ok(Self {
+            config: folder("XDG_CONFIG_HOME", ".config")?,
+            data: folder("XDG_DATA_HOME", ".local/share")?,
+            state: folder("XDG_STATE_HOME", ".local/state")?,
+            cache: folder("XDG_CACHE_HOME", ".cache")?,
+        })
+    }
+
+    /// The sessions' database.
+    pub fn journal(&self) -> PathBuf {
+        self.data.join("sessions.sqlite")
+    }
+
+    /// The chat's history of lines.
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(variables: &[(&str, &str)], data: &str) {
+        let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| PathBuf::from(value));
+        assert_eq!(Paths::resolve(lookup).unwrap().data, PathBuf::from(data), "{variables:?}");
+    }
+
+    #[test]
+    fn the_first_variable_that_counts_wins() {
+        check(&[("HOME", "/h")], "/h/.local/share/ossicle");
+        check(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")], "/x/ossicle");
+        check(&[("HOME", "/h"), ("XDG_DATA_HOME", "relative")], "/h/.local/share/ossicle");
+        check(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x"), ("OSSICLE_HOME", "/o")], "/o/data");
+    }
+
+    #[test]
+    fn no_home_is_an_error_that_says_what_to_set() {
+        let error = Paths::resolve(|_| None).unwrap_err();
+        assert!(error.to_string().contains("OSSICLE_HOME"), "{error}");
+    }
+}
