@@ -1,1 +1,62 @@
-//! The config.
+//! Files, flags and the environment become an agent: the only reader of the environment, and the only place that knows
+//! every concrete type.
+//!
+//! What it is not: it prints nothing and asks nobody; the edges do. Start at [`Settings`], then [`open`].
+
+mod file;
+mod paths;
+mod project;
+mod wiring;
+
+pub use file::Settings;
+pub use paths::Paths;
+pub use wiring::{open, policy, toolbox};
+
+use crate::agent::AgentError;
+use crate::engine::models::LoadError;
+use crate::journal::JournalError;
+use crate::policy::PolicyError;
+use crate::tool::wasm::PackageError;
+use std::path::PathBuf;
+
+/// Why no agent could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Nowhere to keep files.
+    #[error("neither HOME nor OSSICLE_HOME is set; set OSSICLE_HOME to a folder of your own")]
+    NoHome,
+    /// A file that should be there cannot be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The configuration file is wrong.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        error: Box<toml::de::Error>,
+    },
+    /// The policy is wrong, so nothing may run.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A bundled tool cannot be used.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// No model.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// No journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The parts do not fit.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A thread of the program's own crashed while loading.
+    #[error("loading failed: {0}")]
+    Crashed(#[from] tokio::task::JoinError),
+}

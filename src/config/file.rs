@@ -1,0 +1,117 @@
+//! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
+
+use super::{ConfigError, Paths};
+use crate::harmony::ReasoningEffort;
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Every choice, each absent until somebody makes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// A checkpoint folder; the embedded model when absent.
+    pub model: Option<PathBuf>,
+    /// A policy file; the embedded default when absent.
+    pub policy: Option<PathBuf>,
+    /// How long the model may think.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// 0 is greedy.
+    pub temperature: Option<f32>,
+    /// For sampling; drawn anew for each session when absent.
+    pub seed: Option<u64>,
+    /// Generations a turn.
+    pub max_steps: Option<usize>,
+    /// A turn's time.
+    pub timeout: Option<Duration>,
+    /// Threads of the CPU engine; physical cores when absent.
+    pub threads: Option<usize>,
+    /// The longest transcript, in tokens; bounds the cache's memory.
+    pub context_length: Option<usize>,
+    /// Nothing of the session is written to disk.
+    pub ephemeral: bool,
+    /// Where the work is: `AGENTS.md` files are read from here up.
+    pub folder: Option<PathBuf>,
+}
+
+/// `config.toml`, exactly as it may be written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    model: Option<PathBuf>,
+    policy: Option<PathBuf>,
+    reasoning_effort: Option<Effort>,
+    temperature: Option<f32>,
+    seed: Option<u64>,
+    max_steps: Option<usize>,
+    /// In seconds.
+    timeout: Option<u64>,
+    threads: Option<usize>,
+    context_length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
+impl Settings {
+    /// Fills what is absent from `config.toml`, when there is one. Relative paths in it are relative to its folder.
+    pub fn or_file(self, paths: &Paths) -> Result<Self, ConfigError> {
+        let path = paths.config.join("config.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
+            Err(error) => return Err(ConfigError::Unreadable { path, error }),
+        };
+        let file: File =
+            toml::from_str(&text).map_err(|error| ConfigError::File { path, error: Box::new(error) })?;
+        let effort = file.reasoning_effort.map(|effort| match effort {
+            Effort::Low => ReasoningEffort::Low,
+            Effort::Medium => ReasoningEffort::Medium,
+            Effort::High => ReasoningEffort::High,
+        });
+        Ok(Self {
+            model: self.model.or(file.model.map(|model| paths.config.join(model))),
+            policy: self.policy.or(file.policy.map(|policy| paths.config.join(policy))),
+            reasoning_effort: self.reasoning_effort.or(effort),
+            temperature: self.temperature.or(file.temperature),
+            seed: self.seed.or(file.seed),
+            max_steps: self.max_steps.or(file.max_steps),
+            timeout: self.timeout.or(file.timeout.map(Duration::from_secs)),
+            threads: self.threads.or(file.threads),
+            context_length: self.context_length.or(file.context_length),
+            ephemeral: self.ephemeral,
+            folder: self.folder,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str, flags: Settings) -> Result<Settings, ConfigError> {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), text).unwrap();
+        let folder = home.path().to_path_buf();
+        let paths = Paths { config: folder.clone(), data: folder.clone(), state: folder.clone(), cache: folder };
+        flags.or_file(&paths)
+    }
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let flags = Settings { seed: Some(1), ..Settings::default() };
+        let settings = with_file("seed = 2\nmax_steps = 3\nreasoning_effort = \"high\"", flags).unwrap();
+        assert_eq!((settings.seed, settings.max_steps), (Some(1), Some(3)));
+        assert_eq!(settings.reasoning_effort, Some(ReasoningEffort::High));
+    }
+
+    #[test]
+    fn a_mistake_names_the_file_and_the_key() {
+        let error = with_file("modle = \"x\"", Settings::default()).unwrap_err().to_string();
+        assert!(error.contains("config.toml") && error.contains("modle"), "{error}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The real binary, in a home of its own, as a user meets it. Each module finishes the sentence "the user ...".
+
+mod asks;
+mod chats;
+mod home;
+mod looks_around;
+mod makes_mistakes;
