@@ -8,6 +8,8 @@ mod dispatch;
 mod event;
 mod prompt;
 mod step;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
 pub use builder::AgentBuilder;

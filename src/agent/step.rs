@@ -1,13 +1,9 @@
 //! A step: one generation, parsed while it runs.
 
-use super::transcript::GENERATION_PROMPT;
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Finish, Progress, Request};
-use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Token, tokenizer};
+use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Token, special};
 use crate::journal::Record;
-
-/// `<|channel|>final<|message|>`: leaves the model nothing to do but to answer.
-const ANSWER_HEADER: [Token; 3] = [tokenizer::CHANNEL, tokenizer::FINAL, tokenizer::MESSAGE];
 
 /// What a generation said.
 pub(super) struct Step {
@@ -23,13 +19,14 @@ impl Agent {
         max_tokens: usize,
         force_answer: bool,
     ) -> Result<Step, AgentError> {
-        let mut tokens = self.transcript.prompt();
+        let mut tokens = self.transcript.tokens();
+        tokens.extend(self.encoding.generation_prompt());
         let mut parser = self.encoding.parser_after_prompt();
-        if force_answer {
-            tokens.extend(ANSWER_HEADER);
-            for token in ANSWER_HEADER {
-                parser.push(token);
-            }
+        // A header that is already written leaves the model nothing to do but to answer.
+        let header = if force_answer { self.encoding.header(Channel::Final) } else { Vec::new() };
+        tokens.extend(&header);
+        for token in &header {
+            parser.push(*token);
         }
         turn.usage.prompt_tokens += tokens.len();
         let request = Request {
@@ -61,9 +58,10 @@ impl Agent {
             finish = ?generation.finish,
             "generated"
         );
-        let mut record = if force_answer { ANSWER_HEADER.to_vec() } else { Vec::new() };
-        record.extend(&generation.tokens);
-        self.journal.append(Record::generated(record)).await?;
+        if !header.is_empty() {
+            self.journal.append(Record::prompt(header)).await?;
+        }
+        self.journal.append(Record::generated(generation.tokens)).await?;
         let parsed = parser.finish();
         for event in parsed.deltas.into_iter().filter_map(shown) {
             turn.events.event(event);
@@ -82,7 +80,7 @@ impl Agent {
                 }
             }
             // The first message continues the generation prompt, whose ids are not the model's.
-            let mut ids = if n == 0 { GENERATION_PROMPT.to_vec() } else { Vec::new() };
+            let mut ids = if n == 0 { self.encoding.generation_prompt() } else { Vec::new() };
             ids.extend(tokens);
             if message.diagnostics.contains(&Diagnostic::Unfinished) {
                 // Cut off by a limit or a cancellation. Words the user has seen stay; half a call or half a header goes.
@@ -90,7 +88,7 @@ impl Agent {
                 if !seen {
                     continue;
                 }
-                ids.push(tokenizer::END);
+                ids.push(special::END);
             }
             self.transcript.push_generated(message.clone(), ids);
             messages.push(message);

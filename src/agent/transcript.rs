@@ -3,7 +3,7 @@
 //! It never renders a message twice: within a turn ids are only appended; between turns whole messages leave
 //! (the reasoning of finished turns), and the ids of the others stay as they are.
 
-use crate::harmony::{Encoding, Message, Token, tokenizer};
+use crate::harmony::{Channel, Encoding, Message, Token, special};
 
 /// Messages with their ids, in order.
 #[derive(Default)]
@@ -26,9 +26,9 @@ impl Transcript {
 
     /// Appends a message of the model's with the ids it came from.
     pub(super) fn push_generated(&mut self, message: Message, mut tokens: Vec<Token>) {
-        if let Some(last) = tokens.last_mut().filter(|last| **last == tokenizer::RETURN) {
+        if let Some(last) = tokens.last_mut().filter(|last| **last == special::RETURN) {
             // `<|return|>` exists while decoding only; in a history the message simply ends.
-            *last = tokenizer::END;
+            *last = special::END;
         }
         self.push(message, tokens);
     }
@@ -40,19 +40,11 @@ impl Transcript {
 
     /// The history rule: when the user speaks again, the reasoning of the turns before is dropped.
     pub(super) fn drop_finished_reasoning(&mut self) {
-        self.entries.retain(|entry| entry.message.survives_its_turn());
+        self.entries.retain(|entry| entry.message.channel != Some(Channel::Analysis));
     }
 
-    /// Everything, ready for the model to go on.
-    pub(super) fn prompt(&self) -> Vec<Token> {
-        let mut tokens = Vec::with_capacity(self.entries.iter().map(|entry| entry.tokens.len()).sum::<usize>() + 2);
-        for entry in &self.entries {
-            tokens.extend_from_slice(&entry.tokens);
-        }
-        tokens.extend(GENERATION_PROMPT);
-        tokens
+    /// Everything so far.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.entries.iter().flat_map(|entry| &entry.tokens).copied().collect()
     }
 }
-
-/// `<|start|>assistant`: the model speaks next.
-pub(super) const GENERATION_PROMPT: [Token; 2] = [tokenizer::START, tokenizer::ASSISTANT];

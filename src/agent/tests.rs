@@ -1,0 +1,252 @@
+//! The real loop with a scripted engine, native tools and a journal in memory.
+
+use super::*;
+use crate::engine::scripted::ScriptedEngine;
+use crate::harmony::{special, tokenizer};
+use crate::policy::{Approval, Pending};
+use crate::tool::ToolError;
+use crate::tool::native::NativeTool;
+use async_trait::async_trait;
+
+/// What a model would have produced, written with the names of the special tokens.
+fn ids(text: &str) -> Vec<Token> {
+    let names = [
+        ("<|channel|>", special::CHANNEL),
+        ("<|message|>", special::MESSAGE),
+        ("<|constrain|>", special::CONSTRAIN),
+        ("<|start|>", special::START),
+        ("<|end|>", special::END),
+        ("<|call|>", special::CALL),
+        ("<|return|>", special::RETURN),
+    ];
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let next = names.iter().filter_map(|(name, id)| rest.find(name).map(|at| (at, *name, *id))).min();
+        let (at, name, id) = next.map_or((rest.len(), "", None), |(at, name, id)| (at, name, Some(id)));
+        tokens.extend(tokenizer::encode_ordinary(&rest[..at]));
+        tokens.extend(id);
+        rest = &rest[at + name.len()..];
+    }
+    tokens
+}
+
+const ANSWER: &str = "<|channel|>final<|message|>Done.<|return|>";
+
+fn call(recipient: &str, arguments: &str) -> String {
+    format!(
+        "<|channel|>analysis<|message|>I will call.<|end|><|start|>assistant<|channel|>commentary to={recipient} \
+         <|constrain|>json<|message|>{arguments}<|call|>"
+    )
+}
+
+fn engine(script: &[&str]) -> Arc<ScriptedEngine> {
+    Arc::new(ScriptedEngine::new(script.iter().map(|text| ids(text)).collect()))
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Word {
+    word: String,
+}
+
+fn echo() -> Arc<dyn crate::tool::Tool> {
+    let run = async |Word { word }: Word| match word.as_str() {
+        "panic" => panic!("on purpose"),
+        "fail" => Err(ToolError::Failed("no luck".into())),
+        "sleep" => {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            Ok(String::new())
+        }
+        word => Ok(format!("<|end|>{word}")),
+    };
+    Arc::new(NativeTool::new("echo.echo", "Says it again.", run).unwrap())
+}
+
+async fn agent(engine: &Arc<ScriptedEngine>) -> Agent {
+    let policy = Policy::parse("test", "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n");
+    Agent::builder().engine(engine.clone()).tool(echo()).policy(policy.unwrap()).build().await.unwrap()
+}
+
+/// One turn: how it ended, its events, and the last prompt that the engine saw, as text.
+async fn turn(agent: &mut Agent, engine: &ScriptedEngine) -> (Answer, Vec<Event>, String) {
+    let mut events = Vec::new();
+    let answer = agent.ask("Go.", &mut events, CancellationToken::new()).await.unwrap();
+    let request = engine.requests().pop().unwrap();
+    (answer, events, shown(&request.tokens))
+}
+
+fn shown(tokens: &[Token]) -> String {
+    let bytes: Vec<u8> = tokens
+        .iter()
+        .flat_map(|token| tokenizer::decode_bytes(*token).map_or_else(|| format!("[{token}]").into_bytes(), <[u8]>::to_vec))
+        .collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn replies(events: &[Event]) -> Vec<(CallOutcome, &str)> {
+    let reply = |event| match event {
+        Event::CallFinished { outcome, text, .. } => Some((*outcome, text)),
+        _ => None,
+    };
+    events.iter().filter_map(|event| reply(event).map(|(outcome, text): (_, &String)| (outcome, text.as_str()))).collect()
+}
+
+#[tokio::test]
+async fn a_call_is_answered_and_the_model_goes_on() {
+    let engine = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
+    let mut agent = agent(&engine).await;
+    let (answer, events, prompt) = turn(&mut agent, &engine).await;
+    assert_eq!(answer, Answer { text: "Done.".into(), end: TurnEnd::Answered });
+    assert_eq!(replies(&events), [(CallOutcome::Ok, "<|end|>hi")]);
+    let [first, second] = &engine.requests()[..] else { panic!("two requests") };
+    let said = ids(&call("functions.echo", r#"{"word": "hi"}"#));
+    assert_eq!(second.tokens[..first.tokens.len()], first.tokens, "the prompt only grows");
+    assert_eq!(second.tokens[first.tokens.len()..][..said.len()], said, "the model's own ids, unchanged");
+    assert!(prompt.contains("functions.echo to=assistant"), "{prompt}");
+    let n_ends = second.tokens.iter().filter(|token| **token == special::END).count();
+    assert_eq!(n_ends, 5, "system, developer, user, analysis, result: text in a result is never a special token");
+    assert!(matches!(events.last(), Some(Event::TurnEnded { end: TurnEnd::Answered, .. })));
+}
+
+#[tokio::test]
+async fn what_the_model_can_repair_is_a_reply() {
+    let cases = [
+        ("functions.shell", "{}", CallOutcome::Error, "echo"),
+        ("functions.echo", "{\"word\": 7}", CallOutcome::Error, "word"),
+        ("functions.echo", "{\"word\": ", CallOutcome::Error, "JSON"),
+        ("functions.echo", "{\"word\": \"fail\"}", CallOutcome::Error, "no luck"),
+        ("functions.echo", "{\"word\": \"panic\"}", CallOutcome::Error, "crashed"),
+    ];
+    for (recipient, arguments, outcome, word) in cases {
+        let engine = engine(&[&call(recipient, arguments), ANSWER]);
+        let (answer, events, prompt) = turn(&mut agent(&engine).await, &engine).await;
+        assert_eq!(answer.end, TurnEnd::Answered, "{recipient} {arguments}");
+        let replies = replies(&events);
+        assert_eq!((replies.len(), replies[0].0), (1, outcome), "{recipient} {arguments}");
+        assert!(replies[0].1.contains(word), "`{word}` in {replies:?}");
+        assert!(prompt.contains(replies[0].1), "the model reads it: {prompt}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_call_does_not_run_and_the_turn_says_so() {
+    for (rule, reason) in [("deny", "denied by the policy rule"), ("ask", "nobody can be asked")] {
+        let engine = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
+        let policy = format!("version = 1\n[[rule]]\nid = \"r\"\ntools = [\"*\"]\ndecision = \"{rule}\"\n");
+        let policy = Policy::parse("test", &policy).unwrap();
+        let mut agent =
+            Agent::builder().engine(engine.clone()).tool(echo()).policy(policy).build().await.unwrap();
+        let (answer, events, _) = turn(&mut agent, &engine).await;
+        assert_eq!((answer.end, answer.text.as_str()), (TurnEnd::Denied, "Done."));
+        let replies = replies(&events);
+        assert_eq!(replies[0].0, CallOutcome::Denied);
+        assert!(replies[0].1.contains(reason), "{replies:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_approver_is_asked_with_the_exact_arguments() {
+    struct Scripted;
+    #[async_trait]
+    impl Approver for Scripted {
+        async fn approve(&self, pending: &Pending) -> Approval {
+            assert_eq!(pending.tool().to_string(), "echo.echo");
+            if pending.arguments().contains("yes") { Approval::Yes } else { Approval::No(Some("ask me later".into())) }
+        }
+    }
+    let engine = engine(&[
+        &call("functions.echo", r#"{"word": "yes"}"#),
+        &call("functions.echo", r#"{"word": "no"}"#),
+        ANSWER,
+    ]);
+    let policy = "version = 1\n[[rule]]\nid = \"r\"\ntools = [\"*\"]\ndecision = \"ask\"\n";
+    let policy = Policy::parse("test", policy).unwrap();
+    let builder = Agent::builder().engine(engine.clone()).tool(echo()).policy(policy).approver(Arc::new(Scripted));
+    let (_, events, _) = turn(&mut builder.build().await.unwrap(), &engine).await;
+    let replies = replies(&events);
+    assert_eq!(replies[0], (CallOutcome::Ok, "<|end|>yes"));
+    assert!(replies[1].1.contains("ask me later"), "{replies:?}");
+}
+
+#[tokio::test]
+async fn reasoning_of_finished_turns_is_dropped_and_nothing_else() {
+    let first = "<|channel|>analysis<|message|>Secret thoughts.<|end|><|start|>assistant<|channel|>final<|message|>One.<|return|>";
+    let engine = engine(&[first, ANSWER]);
+    let mut agent = agent(&engine).await;
+    turn(&mut agent, &engine).await;
+    let (_, _, prompt) = turn(&mut agent, &engine).await;
+    assert!(prompt.contains("One.") && !prompt.contains("Secret"), "{prompt}");
+    assert!(!engine.requests()[1].tokens.contains(&special::RETURN), "`<|return|>` never stays in a history");
+}
+
+#[tokio::test]
+async fn a_model_that_only_thinks_is_made_to_answer_once() {
+    let thinks = "<|channel|>analysis<|message|>Hm.<|end|>";
+    let engine_ = engine(&[thinks, "Well.<|return|>"]);
+    let (answer, ..) = turn(&mut agent(&engine_).await, &engine_).await;
+    assert_eq!(answer, Answer { text: "Well.".into(), end: TurnEnd::Answered });
+    let engine_ = engine(&[thinks, "<|return|>"]);
+    let (answer, ..) = turn(&mut agent(&engine_).await, &engine_).await;
+    assert_eq!(answer.end, TurnEnd::NoAnswer);
+}
+
+#[tokio::test]
+async fn the_same_call_again_and_again_ends_in_an_answer() {
+    let again = call("functions.echo", r#"{"word": "hi"}"#);
+    let engine = engine(&[&again, &again, &again, &again, &again, "Enough.<|return|>"]);
+    let (answer, events, _) = turn(&mut agent(&engine).await, &engine).await;
+    assert_eq!(answer.text, "Enough.");
+    let ran = replies(&events).iter().filter(|(outcome, _)| *outcome == CallOutcome::Ok).count();
+    assert_eq!((ran, replies(&events).len()), (3, 5));
+}
+
+#[tokio::test]
+async fn limits_end_a_turn() {
+    let again = call("functions.echo", r#"{"word": "hi"}"#);
+    let script = [again.as_str(), ANSWER];
+    let cases = [
+        (Limits { max_steps: 1, ..Limits::default() }, TurnEnd::StepLimit),
+        (Limits { max_tokens: 5, ..Limits::default() }, TurnEnd::TokenLimit),
+    ];
+    for (limits, end) in cases {
+        let engine = engine(&script);
+        let mut agent = agent(&engine).await;
+        agent.limits = limits;
+        assert_eq!(turn(&mut agent, &engine).await.0.end, end);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_ends_a_call_and_a_turn() {
+    let sleeps = call("functions.echo", r#"{"word": "sleep"}"#);
+    let engine_ = engine(&[&sleeps, ANSWER]);
+    let (answer, events, _) = turn(&mut agent(&engine_).await, &engine_).await;
+    assert_eq!(answer.end, TurnEnd::Answered);
+    assert!(replies(&events)[0].1.contains("stopped after"), "{events:?}");
+
+    let engine_ = engine(&[&sleeps, ANSWER]);
+    let mut agent = agent(&engine_).await;
+    agent.limits.max_time = Duration::from_secs(1);
+    let (answer, events, _) = turn(&mut agent, &engine_).await;
+    assert_eq!(answer.end, TurnEnd::TimeLimit);
+    assert_eq!(replies(&events)[0].0, CallOutcome::Cancelled);
+    assert!(matches!(events.last(), Some(Event::TurnEnded { end: TurnEnd::TimeLimit, .. })));
+}
+
+#[tokio::test]
+async fn cancelling_keeps_the_session() {
+    let sleeps = call("functions.echo", r#"{"word": "sleep"}"#);
+    let engine = engine(&[&sleeps, ANSWER]);
+    let mut agent = agent(&engine).await;
+    let cancel = CancellationToken::new();
+    let mut events = Vec::new();
+    let soon = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        soon.cancel();
+    });
+    let answer = agent.ask("Go.", &mut events, cancel).await.unwrap();
+    assert_eq!(answer.end, TurnEnd::Cancelled);
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::TurnEnded { .. })).count(), 1);
+    assert_eq!(turn(&mut agent, &engine).await.0.end, TurnEnd::Answered);
+}
