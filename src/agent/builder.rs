@@ -128,7 +128,7 @@ impl AgentBuilder {
         for tool in self.tools {
             toolbox.register(tool)?;
         }
-        let encoding = Encoding::load();
+        let encoding = Encoding::new();
         let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
         let date = date.to_zoned(jiff::tz::TimeZone::system()).date();
         let mut transcript = Transcript::default();

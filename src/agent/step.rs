@@ -32,7 +32,7 @@ impl Agent {
         let request = Request {
             tokens,
             stop: self.encoding.stop_tokens().to_vec(),
-            forbidden: self.encoding.forbidden_tokens().to_vec(),
+            forbidden: self.encoding.forbidden_tokens(),
             max_tokens,
             sampling: self.sampling,
             cancel: turn.stop.clone(),

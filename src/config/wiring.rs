@@ -4,7 +4,7 @@ use super::{ConfigError, Paths, Settings, project};
 use crate::agent::{Agent, DEVELOPER_TEMPLATE, Limits};
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{SamplingParams, models};
-use crate::harmony::Encoding;
+use crate::harmony::tokenizer;
 use crate::journal::{Journal, SqliteStore};
 use crate::policy::{Approver, Policy};
 use crate::tool::{Tool, Toolbox, wasm};
@@ -22,8 +22,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         let settings = settings.clone();
         move || engine(&settings)
     });
-    // Building the vocabulary's tables takes a while; they are shared, so whoever needs them first finds them begun.
-    let loading_encoding = spawn_blocking(Encoding::load);
+    let loading_tokenizer = spawn_blocking(tokenizer::warm);
     let tools = tools(&world, paths)?;
     let journal = journal(&settings, paths, &world).await?;
     let mut builder = Agent::builder()
@@ -45,7 +44,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     for tool in tools {
         builder = builder.tool(tool);
     }
-    loading_encoding.await?;
+    loading_tokenizer.await?;
     Ok(builder.engine(Arc::new(loading_engine.await??)).build().await?)
 }
 
