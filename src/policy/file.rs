@@ -1,8 +1,290 @@
-//! Policy files in TOML.
+//! The form in which people write a policy: TOML, checked as a whole before any of it counts.
+//!
+//! It only reads text into [`Rule`]s and runs the text's own examples. What rules mean is [`Policy::decide`]'s matter.
 
-/// A rule's answer.
-pub enum Answer {}
-/// Why a policy does not load.
-pub enum PolicyError {}
-/// One rule.
-pub enum Rule {}
+use super::pattern::Pattern;
+use super::{Effect, Policy, ToolId};
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
+
+/// A rule's answer. The stronger one wins, and is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Go on.
+    Allow,
+    /// Ask somebody.
+    Ask,
+    /// No.
+    Deny,
+}
+
+impl Answer {
+    /// The word in a policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One rule: an answer to the calls that it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub(super) id: String,
+    /// Empty speaks of every tool.
+    pub(super) tools: Vec<Pattern>,
+    /// Empty speaks of every effect.
+    pub(super) effects: Vec<Effect>,
+    pub(super) answer: Answer,
+    /// Where it stands in the file, from 1.
+    pub(super) line: usize,
+}
+
+impl Rule {
+    /// Its name, unique in its policy.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it says.
+    pub fn answer(&self) -> Answer {
+        self.answer
+    }
+}
+
+/// Why a policy does not load. Such a policy stops the program: half a policy is none.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{name}:{line}: {message}")]
+pub struct PolicyError {
+    name: String,
+    text: Arc<str>,
+    span: Range<usize>,
+    line: usize,
+    message: String,
+}
+
+impl PolicyError {
+    fn new(name: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+        let line = line_of(text, span.start);
+        Self { name: name.into(), text: text.into(), span, line, message: message.into() }
+    }
+
+    /// The file, or whatever the policy was called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes of the text that are wrong.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// What is wrong and what to write instead, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The file, exactly as it may be written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: Spanned<i64>,
+    #[serde(default)]
+    rule: Vec<RuleTable>,
+    #[serde(default)]
+    test: Vec<TestTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    id: Spanned<String>,
+    tools: Option<Spanned<Vec<Spanned<String>>>>,
+    effects: Option<Spanned<Vec<Effect>>>,
+    decision: Answer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestTable {
+    call: CallTable,
+    expect: Spanned<Answer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallTable {
+    tool: Spanned<String>,
+    /// Left out, the example must hold for every effect.
+    effect: Option<Effect>,
+}
+
+/// The rule that decides where no other does.
+pub(super) const DEFAULT_RULE: &str = "default";
+
+/// The newest form of the file that this program reads.
+const VERSION: i64 = 1;
+
+/// Reads the text and tries its examples.
+pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
+    let wrong = |span, message: String| PolicyError::new(name, text, span, message);
+    let file: File =
+        toml::from_str(text).map_err(|error| wrong(error.span().unwrap_or(0..0), error.message().trim().to_owned()))?;
+    if *file.version.get_ref() != VERSION {
+        let message = format!("version {} is not known here: write `version = {VERSION}`", file.version.get_ref());
+        return Err(wrong(file.version.span(), message));
+    }
+    let mut ids = HashSet::new();
+    let mut rules = Vec::with_capacity(file.rule.len());
+    for table in file.rule {
+        let (span, id) = (table.id.span(), table.id.get_ref());
+        if id.is_empty() || id == DEFAULT_RULE || !ids.insert(id.clone()) {
+            let message = format!("`{id}` cannot name a rule: names are unique, not empty and not `{DEFAULT_RULE}`");
+            return Err(wrong(span, message));
+        }
+        rules.push(table.into_rule(text).map_err(|(span, message)| wrong(span, message))?);
+    }
+    let policy = Policy { name: name.to_owned(), rules };
+    for test in file.test {
+        test.run(&policy).map_err(|(span, message)| wrong(span, message))?;
+    }
+    Ok(policy)
+}
+
+/// What is wrong, and where.
+type Wrong = (Range<usize>, String);
+
+impl RuleTable {
+    fn into_rule(self, text: &str) -> Result<Rule, Wrong> {
+        let at = self.id.span();
+        if self.tools.is_none() && self.effects.is_none() {
+            return Err((at, "a rule needs `tools`, `effects` or both; `tools = [\"*\"]` speaks of every tool".into()));
+        }
+        for (span, empty) in [
+            self.tools.as_ref().map(|tools| (tools.span(), tools.get_ref().is_empty())),
+            self.effects.as_ref().map(|effects| (effects.span(), effects.get_ref().is_empty())),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            if empty {
+                return Err((span, "an empty list speaks of nothing: fill it, or leave the line out".into()));
+            }
+        }
+        let patterns = self.tools.map(Spanned::into_inner).unwrap_or_default();
+        let tools = patterns
+            .into_iter()
+            .map(|pattern| Pattern::parse(pattern.get_ref()).map_err(|message| (pattern.span(), message)))
+            .collect::<Result<_, _>>()?;
+        Ok(Rule {
+            id: self.id.into_inner(),
+            tools,
+            effects: self.effects.map(Spanned::into_inner).unwrap_or_default(),
+            answer: self.decision,
+            line: line_of(text, at.start),
+        })
+    }
+}
+
+impl TestTable {
+    fn run(&self, policy: &Policy) -> Result<(), Wrong> {
+        let tool = self.call.tool.get_ref();
+        let id: ToolId = tool
+            .parse()
+            .map_err(|()| (self.call.tool.span(), format!("`{tool}` is not a tool: write `package.tool`")))?;
+        let effects = self.call.effect.map_or(Effect::ALL.to_vec(), |effect| vec![effect]);
+        for effect in effects {
+            let (answer, rule) = policy.ruling(&id, effect);
+            if answer != *self.expect.get_ref() {
+                let message = format!(
+                    "this example fails: it expects `{}`, and for {id} with the effect {effect} the rule `{rule}` says `{}`",
+                    self.expect.get_ref().as_str(),
+                    answer.as_str(),
+                );
+                return Err((self.expect.span(), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The part of the text that the error points at, and its message.
+    fn check(text: &str, at: &str, word: &str) {
+        let error = parse("p.toml", text).unwrap_err();
+        assert_eq!(&text[error.span()], at, "{error}");
+        assert!(error.message().contains(word), "{error}");
+        let line = text[..error.span().start].split('\n').count();
+        assert!(error.to_string().starts_with(&format!("p.toml:{line}: ")), "{error}");
+    }
+
+    const RULE: &str = "version = 1\n[[rule]]\nid = \"a\"\ntools = [\"notes.*\"]\ndecision = \"ask\"\n";
+
+    #[test]
+    fn mistakes_are_named_and_pointed_at() {
+        check("version = 7", "7", "version 7");
+        check("version = 1\nversoin = 1", "versoin", "unknown field");
+        check("version = 1\n[[rule]]\nid = \"a\"\ndecision = \"allow\"", "\"a\"", "needs `tools`");
+        check("version = 1\n[[rule]]\nid = \"\"\ntools = [\"*\"]\ndecision = \"allow\"", "\"\"", "not empty");
+        check(
+            "version = 1\n[[rule]]\nid = \"default\"\ntools = [\"*\"]\ndecision = \"ask\"",
+            "\"default\"",
+            "not `default`",
+        );
+        check("version = 1\n[[rule]]\nid = \"a\"\ntools = []\ndecision = \"allow\"", "[]", "empty list");
+        check(
+            "version = 1\n[[rule]]\nid = \"a\"\ntools = [\"x.y\", \"no tes\"]\ndecision = \"allow\"",
+            "\"no tes\"",
+            "package.tool",
+        );
+        check("version = 1\n[[rule]]\nid = \"a\"\neffects = [\"wirte\"]\ndecision = \"allow\"", "\"wirte\"", "write");
+        check("version = 1\n[[rule]]\nid = \"a\"\ntools = [\"*\"]\ndecision = \"maybe\"", "\"maybe\"", "ask");
+        check(&format!("{RULE}{}", &RULE["version = 1\n".len()..]), "\"a\"", "unique");
+        check(&format!("{RULE}[[test]]\ncall = {{ tool = \"notes\" }}\nexpect = \"ask\""), "\"notes\"", "package.tool");
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_an_error_with_a_line() {
+        for text in ["version =", "version = 1\n[[rule]", "\u{0}", "version = 1\nversion = 1", &"[".repeat(100_000)] {
+            let error = parse("p.toml", text).unwrap_err();
+            assert!(error.to_string().starts_with("p.toml:"), "{error}");
+            assert!(text.get(error.span()).is_some(), "{error}");
+        }
+        assert_eq!(parse("p.toml", "").unwrap_err().message(), "missing field `version`");
+    }
+
+    #[test]
+    fn a_policy_that_fails_its_own_examples_does_not_load() {
+        let with_test = |tool: &str, expect: &str| {
+            parse("p.toml", &format!("{RULE}[[test]]\ncall = {{ {tool} }}\nexpect = \"{expect}\"\n"))
+        };
+        assert!(with_test("tool = \"notes.add\"", "ask").is_ok());
+        assert!(with_test("tool = \"notes.add\", effect = \"write\"", "ask").is_ok());
+        let error = with_test("tool = \"notes.add\"", "allow").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "p.toml:8: this example fails: it expects `allow`, and for notes.add with the effect pure the rule `a` says `ask`"
+        );
+        let error = with_test("tool = \"calc.calc\"", "ask").unwrap_err().to_string();
+        assert!(error.contains("the rule `default` says `deny`"), "{error}");
+    }
+}

@@ -15,15 +15,46 @@ pub struct Capabilities {
 }
 
 /// The permission for one call, its retries included. Neither made nor copied nor stored outside policy.
+///
+/// That skipping policy does not compile is checked here. No grant out of nothing:
+/// ```compile_fail,E0451
+/// use ossicle::policy::{Capabilities, Grant, ToolId};
+/// fn forged(tool: ToolId) -> Grant {
+///     Grant { tool, capabilities: Capabilities::default(), rule: "mine".into(), approved: true }
+/// }
+/// ```
+/// none from a call that nobody decided:
+/// ```compile_fail,E0624
+/// use ossicle::policy::{Call, Grant};
+/// fn forged(call: &Call<'_>) -> Grant {
+///     Grant::new(call, "mine")
+/// }
+/// ```
+/// no second one from the first:
+/// ```compile_fail,E0599
+/// use ossicle::policy::Grant;
+/// fn twice(grant: &Grant) -> Grant {
+///     grant.clone()
+/// }
+/// ```
+/// and none from a question that nobody answered:
+/// ```compile_fail,E0616
+/// use ossicle::policy::{Grant, Pending};
+/// fn unasked(pending: Pending) -> Grant {
+///     pending.grant
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Grant {
     tool: ToolId,
     capabilities: Capabilities,
+    rule: String,
+    approved: bool,
 }
 
 impl Grant {
-    pub(super) fn new(call: &Call<'_>) -> Self {
-        Self { tool: call.tool.clone(), capabilities: call.wants.clone() }
+    pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
+        Self { tool: call.tool.clone(), capabilities: call.wants.clone(), rule: rule.to_owned(), approved: false }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -39,6 +70,16 @@ impl Grant {
     /// The one file that may be read and replaced.
     pub fn file(&self) -> Option<&Path> {
         self.capabilities.file.as_deref()
+    }
+
+    /// The id of the rule that decided.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Whether somebody was asked and said yes.
+    pub fn approved(&self) -> bool {
+        self.approved
     }
 }
 
@@ -59,17 +100,11 @@ pub struct Pending {
     grant: Grant,
     effect: Effect,
     arguments: String,
-    rule: String,
 }
 
 impl Pending {
     pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
-        Self {
-            grant: Grant::new(call),
-            effect: call.effect,
-            arguments: call.arguments.to_string(),
-            rule: rule.to_owned(),
-        }
+        Self { grant: Grant::new(call, rule), effect: call.effect, arguments: call.arguments.to_string() }
     }
 
     /// The tool that would be called.
@@ -94,16 +129,17 @@ impl Pending {
 
     /// The rule that wants the question asked.
     pub fn rule(&self) -> &str {
-        &self.rule
+        self.grant.rule()
     }
 
     /// Asks. Only the approver's yes turns this into a grant.
     pub async fn ask(self, approver: &dyn Approver) -> Result<Grant, Denial> {
-        match approver.approve(&self).await {
-            Approval::Yes => Ok(self.grant),
-            Approval::No(word) => Err(Denial { rule: self.rule, reason: Reason::Person(word) }),
-            Approval::NobodyThere => Err(Denial { rule: self.rule, reason: Reason::NobodyThere }),
-        }
+        let reason = match approver.approve(&self).await {
+            Approval::Yes => return Ok(Grant { approved: true, ..self.grant }),
+            Approval::No(word) => Reason::Person(word),
+            Approval::NobodyThere => Reason::NobodyThere,
+        };
+        Err(Denial { rule: self.grant.rule, reason })
     }
 }
 
@@ -156,5 +192,49 @@ impl fmt::Display for Denial {
             }
         }
         write!(f, "; do not try this call again in this turn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Scripted(Approval);
+
+    #[async_trait]
+    impl Approver for Scripted {
+        async fn approve(&self, _pending: &Pending) -> Approval {
+            self.0.clone()
+        }
+    }
+
+    async fn ask(approval: Approval) -> Result<Grant, Denial> {
+        let tool: ToolId = "notes.add".parse().unwrap();
+        let wants = Capabilities { clock: false, file: Some("/n.md".into()) };
+        let call =
+            Call { tool: &tool, effect: Effect::Write, arguments: &json!({"text": "a\u{1b}[2J"}), wants: &wants };
+        let pending = Pending::new(&call, "writes");
+        assert_eq!(pending.arguments(), r#"{"text":"a\u001b[2J"}"#, "an approver sees everything, escaped");
+        assert_eq!(
+            (pending.rule(), pending.effect(), pending.file()),
+            ("writes", Effect::Write, Some(Path::new("/n.md")))
+        );
+        pending.ask(&Scripted(approval)).await
+    }
+
+    #[tokio::test]
+    async fn only_a_yes_becomes_a_grant() {
+        let grant = ask(Approval::Yes).await.unwrap();
+        assert_eq!((grant.rule(), grant.approved(), grant.file()), ("writes", true, Some(Path::new("/n.md"))));
+        for (approval, word) in [
+            (Approval::No(None), "denied by the user;"),
+            (Approval::No(Some("use the other list".into())), "use the other list"),
+            (Approval::NobodyThere, "`writes` wants the user's approval and nobody can be asked"),
+        ] {
+            let denial = ask(approval).await.unwrap_err();
+            assert!(denial.to_string().contains(word), "{denial}");
+            assert_eq!(denial.rule, "writes");
+        }
     }
 }

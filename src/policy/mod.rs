@@ -5,12 +5,14 @@
 
 mod file;
 mod grant;
+mod pattern;
 
 pub use file::{Answer, PolicyError, Rule};
 pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Grant, Pending, Reason};
 
 use serde_json::Value;
 use std::fmt;
+use std::str::FromStr;
 
 /// A tool's identity: its package and its name in it. Policy, journal and command line use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,22 @@ pub struct ToolId {
 impl fmt::Display for ToolId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.package, self.tool)
+    }
+}
+
+impl FromStr for ToolId {
+    type Err = ();
+
+    /// Reads `package.tool`, both of ASCII letters, digits, `_` and `-`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let part =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        match text.split_once('.') {
+            Some((package, tool)) if part(package) && part(tool) => {
+                Ok(Self { package: package.into(), tool: tool.into() })
+            }
+            _ => Err(()),
+        }
     }
 }
 
@@ -43,6 +61,28 @@ pub enum Effect {
     Cloud,
 }
 
+impl Effect {
+    /// All, from the harmless to the costly.
+    pub const ALL: [Self; 5] = [Self::Pure, Self::Read, Self::Write, Self::Send, Self::Cloud];
+
+    /// The word in a policy and in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pure => "pure",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Send => "send",
+            Self::Cloud => "cloud",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A call, as policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -54,4 +94,225 @@ pub struct Call<'a> {
     pub arguments: &'a Value,
     /// What the tool's manifest asks for; a grant holds at most this.
     pub wants: &'a Capabilities,
+}
+
+/// Rules, none of which stands before another: deny beats ask, ask beats allow, and where no rule speaks the answer is no.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    name: String,
+    rules: Vec<Rule>,
+}
+
+/// The policies that come with the program, by name.
+pub const BUNDLED: [(&str, &str); 4] = [
+    ("default", include_str!("../../policies/default.toml")),
+    ("offline", include_str!("../../policies/offline.toml")),
+    ("strict", include_str!("../../policies/strict.toml")),
+    ("automation", include_str!("../../policies/automation.toml")),
+];
+
+impl Default for Policy {
+    /// The embedded `policies/default.toml`.
+    fn default() -> Self {
+        Self::bundled("default").expect("`default` is one of the bundled policies")
+    }
+}
+
+impl Policy {
+    /// Reads a policy in its TOML form; `name` is what errors call it. One that fails its own examples does not load.
+    pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
+        file::parse(name, text)
+    }
+
+    /// One of the [`BUNDLED`] policies.
+    pub fn bundled(name: &str) -> Option<Self> {
+        let (name, text) = BUNDLED.into_iter().find(|(bundled, _)| *bundled == name)?;
+        Some(Self::parse(name, text).expect("the bundled policies load: a test loads each"))
+    }
+
+    /// What the policy is called: its file, or its name when it is bundled.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its rules, in the file's order, which means nothing.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The one place where a call is allowed, asked about or denied.
+    pub fn decide(&self, call: &Call<'_>) -> Decision {
+        let (answer, rule) = self.ruling(call.tool, call.effect);
+        tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
+        match answer {
+            Answer::Allow => Decision::Allow(Grant::new(call, rule)),
+            Answer::Ask => Decision::Ask(Pending::new(call, rule)),
+            Answer::Deny => Decision::Deny(Denial { rule: rule.to_owned(), reason: Reason::Rule }),
+        }
+    }
+
+    /// The strongest answer and, of the rules that give it, the one whose id comes first, whatever the file's order.
+    fn ruling(&self, tool: &ToolId, effect: Effect) -> (Answer, &str) {
+        self.rules
+            .iter()
+            .filter(|rule| rule.speaks_of(tool, effect))
+            .max_by(|a, b| a.answer.cmp(&b.answer).then_with(|| b.id.cmp(&a.id)))
+            .map_or((Answer::Deny, file::DEFAULT_RULE), |rule| (rule.answer, &rule.id))
+    }
+
+    /// What looks like a mistake though it loads: rules that name tools which are not among the `known`.
+    pub fn check(&self, known: &[ToolId]) -> Vec<Warning> {
+        let unmatched = |rule: &Rule| -> Vec<Warning> {
+            rule.tools
+                .iter()
+                .filter(|pattern| !pattern.is_everything() && !known.iter().any(|id| pattern.matches(id)))
+                .map(|pattern| Warning { rule: rule.id.clone(), pattern: pattern.to_string(), line: rule.line })
+                .collect()
+        };
+        self.rules.iter().flat_map(unmatched).collect()
+    }
+}
+
+impl Rule {
+    fn speaks_of(&self, tool: &ToolId, effect: Effect) -> bool {
+        (self.tools.is_empty() || self.tools.iter().any(|pattern| pattern.matches(tool)))
+            && (self.effects.is_empty() || self.effects.contains(&effect))
+    }
+}
+
+/// A rule that names no tool there is: a slip of the pen, or a tool that is merely absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The rule's id.
+    pub rule: String,
+    /// The name or pattern that matches nothing.
+    pub pattern: String,
+    /// Where the rule stands in the policy's text, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the policy rule `{}` (line {}) names `{}`, and there is no such tool",
+            self.rule, self.line, self.pattern
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::PathBuf;
+
+    fn id(text: &str) -> ToolId {
+        text.parse().unwrap()
+    }
+
+    fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
+        let call = Call { tool: &id(tool), effect, arguments: &Value::Null, wants: &Capabilities::default() };
+        match policy.decide(&call) {
+            Decision::Allow(_) => "allow",
+            Decision::Ask(_) => "ask",
+            Decision::Deny(_) => "deny",
+        }
+    }
+
+    #[test]
+    fn every_bundled_policy_loads_and_has_examples() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies")).unwrap();
+        let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let mut bundled: Vec<String> = BUNDLED.iter().map(|(name, _)| format!("{name}.toml")).collect();
+        bundled.sort();
+        assert_eq!(files, bundled, "every file of policies/ is bundled");
+        for (name, text) in BUNDLED {
+            if let Err(error) = Policy::parse(name, text) {
+                panic!("{error}");
+            }
+            assert!(text.matches("[[test]]").count() >= 5, "{name} shows what it does by examples");
+        }
+    }
+
+    #[test]
+    fn the_default_lets_tools_look_asks_before_writes_and_lets_nothing_out() {
+        let policy = Policy::default();
+        assert_eq!(answer(&policy, "calc.calc", Effect::Pure), "allow");
+        assert_eq!(answer(&policy, "notes.list", Effect::Read), "allow");
+        assert_eq!(answer(&policy, "notes.add", Effect::Write), "ask");
+        assert_eq!(answer(&policy, "mail.send", Effect::Send), "deny");
+        assert_eq!(answer(&policy, "cloud.ask", Effect::Cloud), "deny");
+    }
+
+    #[test]
+    fn an_empty_policy_denies_everything() {
+        let policy = Policy::parse("p", "version = 1").unwrap();
+        for effect in Effect::ALL {
+            assert_eq!(answer(&policy, "calc.calc", effect), "deny");
+        }
+    }
+
+    #[test]
+    fn a_grant_holds_what_the_call_wants_and_remembers_its_rule() {
+        let policy =
+            Policy::parse("p", "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"").unwrap();
+        let wants = Capabilities { clock: true, file: Some(PathBuf::from("/notes.md")) };
+        let tool = id("notes.add");
+        let call = Call { tool: &tool, effect: Effect::Write, arguments: &Value::Null, wants: &wants };
+        let Decision::Allow(grant) = policy.decide(&call) else { panic!("allowed") };
+        assert_eq!((grant.tool(), grant.clock(), grant.file()), (&tool, true, wants.file.as_deref()));
+        assert_eq!((grant.rule(), grant.approved()), ("all", false));
+    }
+
+    #[test]
+    fn rules_that_name_no_known_tool_are_warned_of() {
+        let text =
+            "version = 1\n[[rule]]\nid = \"typo\"\ntools = [\"notes.*\", \"ntoes.*\", \"*\"]\ndecision = \"deny\"";
+        let warnings = Policy::parse("p", text).unwrap().check(&[id("notes.add")]);
+        assert_eq!(warnings, [Warning { rule: "typo".into(), pattern: "ntoes.*".into(), line: 3 }]);
+        assert!(warnings[0].to_string().contains("ntoes.*"));
+    }
+
+    fn rules() -> impl Strategy<Value = Vec<Rule>> {
+        let patterns = vec!["*", "notes.*", "notes.add", "*.add", "calc.calc", "x.y"];
+        let tools = prop::collection::vec(prop::sample::select(patterns), 0..3);
+        let effects = prop::collection::vec(prop::sample::select(&Effect::ALL[..]), 0..3);
+        let answers = prop::sample::select(vec![Answer::Allow, Answer::Ask, Answer::Deny]);
+        prop::collection::vec((tools, effects, answers), 0..7).prop_map(|rules| {
+            let rule = |(n, (tools, effects, answer)): (usize, (Vec<&str>, Vec<Effect>, Answer))| Rule {
+                id: format!("r{n}"),
+                tools: tools.into_iter().map(|text| pattern::Pattern::parse(text).unwrap()).collect(),
+                effects,
+                answer,
+                line: n,
+            };
+            rules.into_iter().enumerate().map(rule).collect()
+        })
+    }
+
+    fn calls() -> impl Strategy<Value = (ToolId, Effect)> {
+        let tools = prop::sample::select(vec!["notes.add", "notes.list", "calc.calc", "clock.add", "other.tool"]);
+        (tools.prop_map(id), prop::sample::select(&Effect::ALL[..]))
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_rules_means_nothing(
+            (rules, shuffled) in rules().prop_flat_map(|rules| (Just(rules.clone()), Just(rules).prop_shuffle())),
+            (tool, effect) in calls(),
+        ) {
+            let (one, other) = (Policy { name: "a".into(), rules }, Policy { name: "b".into(), rules: shuffled });
+            prop_assert_eq!(one.ruling(&tool, effect), other.ruling(&tool, effect));
+        }
+
+        #[test]
+        fn the_strongest_rule_that_speaks_wins(rules in rules(), (tool, effect) in calls()) {
+            let policy = Policy { name: "p".into(), rules };
+            let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect)).map(|rule| rule.answer);
+            let strongest = speaking.max().unwrap_or(Answer::Deny);
+            prop_assert_eq!(policy.ruling(&tool, effect).0, strongest);
+        }
+    }
 }
