@@ -1,0 +1,223 @@
+"""gpt-oss in miniature: the mathematics of GptOssForCausalLM, with embedding and head factored into codes and learned rows."""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+@dataclass
+class Config:
+    d: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv: int = 2
+    hd: int = 64
+    experts: int = 8
+    topk: int = 2
+    ff: int = 128
+    window: int = 128
+    code: int = 128
+
+
+ROPE = dict(rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=4096)
+
+
+def yarn(hd):
+    """Inverse frequencies [hd/2] and the factor on cosine and sine."""
+    base, factor, original = ROPE["rope_theta"], ROPE["factor"], ROPE["original_max_position_embeddings"]
+    at = lambda rotations: hd * math.log(original / (rotations * 2 * math.pi)) / (2 * math.log(base))
+    low, high = max(at(ROPE["beta_fast"]), 0), min(at(ROPE["beta_slow"]), hd - 1)
+    frequency = base ** -(torch.arange(0, hd, 2).float() / hd)
+    ramp = ((torch.arange(hd // 2).float() - low) / (high - low)).clamp(0, 1)
+    return frequency / factor * ramp + frequency * (1 - ramp), 0.1 * math.log(factor) + 1
+
+
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+EDGES = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+
+
+def mxfp4(weights):
+    """[.., in] -> (codes 0..15, exponent of each 32-block, dequantised): the better of two scales a block."""
+    blocks = weights.reshape(*weights.shape[:-1], -1, 32)
+    first = torch.floor(torch.log2(blocks.abs().amax(-1, keepdim=True).clamp_min(1e-20))) - 2
+    best = None
+    for step in (0, 1):
+        scale = torch.exp2(first + step)
+        index = torch.bucketize((blocks / scale).abs(), EDGES)
+        value = E2M1[index] * blocks.sign() * scale
+        found = (index, first + step, value, ((value - blocks) ** 2).sum(-1, keepdim=True))
+        best = found if best is None else tuple(torch.where(found[3] < best[3], new, old) for new, old in zip(found, best))
+    index, exponent, value, _ = best
+    return index + 8 * (blocks < 0), exponent.squeeze(-1), value.reshape(weights.shape)
+
+
+def quantised(weights):
+    """MXFP4's values forward, the gradient straight through."""
+    with torch.no_grad():
+        value = mxfp4(weights)[2]
+    return weights + (value - weights).detach()
+
+
+def rms(x, gain):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * gain
+
+
+class Layer(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        normal = lambda *shape, sd=None: nn.Parameter(torch.randn(*shape) * (sd or shape[-1] ** -0.5))
+        zeros = lambda *shape: nn.Parameter(torch.zeros(*shape))
+        small = 0.5 / c.layers ** 0.5
+        self.n1, self.n2 = nn.Parameter(torch.ones(c.d)), nn.Parameter(torch.ones(c.d))
+        self.q, self.k, self.v = normal(c.heads * c.hd, c.d), normal(c.kv * c.hd, c.d), normal(c.kv * c.hd, c.d)
+        self.o = normal(c.d, c.heads * c.hd, sd=small * c.d ** -0.5)
+        self.qb, self.kb, self.vb, self.ob, self.sink = zeros(c.heads * c.hd), zeros(c.kv * c.hd), zeros(c.kv * c.hd), zeros(c.d), zeros(c.heads)
+        self.router, self.rb = normal(c.experts, c.d), zeros(c.experts)
+        self.gate, self.up = normal(c.experts, c.ff, c.d), normal(c.experts, c.ff, c.d, sd=0.5 * c.d ** -0.5)
+        self.down = normal(c.experts, c.d, c.ff, sd=small * c.ff ** -0.5)
+        self.gb, self.ub, self.db = zeros(c.experts, c.ff), zeros(c.experts, c.ff), zeros(c.experts, c.d)
+
+
+class Stapes(nn.Module):
+    """`codes` int8 [vocabulary, code]; `learned` the ids that have rows of their own."""
+
+    def __init__(self, c, codes, learned):
+        super().__init__()
+        self.c, self.quant = c, False
+        self.register_buffer("codes", codes, persistent=False)
+        self.register_buffer("learned", learned)
+        slot = torch.full((codes.shape[0],), -1, dtype=torch.long)
+        slot[learned] = torch.arange(len(learned))
+        self.register_buffer("slot", slot, persistent=False)
+        self.m_in = nn.Parameter(torch.randn(c.code, c.d) * c.code ** -0.5)
+        self.m_out = nn.Parameter(self.m_in.detach() * 0.05)
+        self.e_in, self.e_out = nn.Parameter(torch.zeros(len(learned), c.d)), nn.Parameter(torch.zeros(len(learned), c.d))
+        self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
+        self.nf = nn.Parameter(torch.ones(c.d))
+        frequencies, self.rope_scale = yarn(c.hd)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def rows(self, ids, matrix, own):
+        slot = self.slot[ids]
+        return self.codes[ids].float() @ matrix + F.embedding(slot.clamp_min(0), own) * (slot >= 0).unsqueeze(-1)
+
+    def rope(self, x, positions):
+        angle = torch.outer(positions.float(), self.frequencies)
+        cos, sin = angle.cos() * self.rope_scale, angle.sin() * self.rope_scale
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+    def experts(self, layer, x):
+        """x [n, d] -> its mixture [n, d] and the load-balancing loss."""
+        c = self.c
+        logits = F.linear(x, layer.router, layer.rb)
+        top, chosen = logits.topk(c.topk, -1)
+        weight = top.softmax(-1)
+        gate, up, down = (quantised(w) if self.quant else w for w in (layer.gate, layer.up, layer.down))
+        flat = chosen.flatten()
+        order = flat.argsort()
+        counts = torch.bincount(flat, minlength=c.experts).tolist()
+        token = order // c.topk
+        outputs = []
+        for e, rows in enumerate(x[token].split(counts)):
+            g = F.linear(rows, gate[e], layer.gb[e]).clamp(max=7.0)
+            u = F.linear(rows, up[e], layer.ub[e]).clamp(-7.0, 7.0)
+            outputs.append(F.linear((u + 1) * g * torch.sigmoid(1.702 * g), down[e], layer.db[e]))
+        mixed = torch.zeros_like(x).index_add(0, token, torch.cat(outputs) * weight.flatten()[order][:, None])
+        return mixed, c.experts * (logits.softmax(-1).mean(0) * torch.tensor(counts) / flat.numel()).sum()
+
+    def hidden(self, prefix, branches):
+        """prefix [P] ids, branches a list of ids [L_i], each read after the prefix and not after one another.
+
+        -> the last hidden state of the branches' tokens [sum L_i, d], and the load-balancing loss. The prefix is computed once:
+        that is exact, because no token of it sees a branch.
+        """
+        c, P, G = self.c, len(prefix), self.c.heads // self.c.kv
+        ids = torch.cat([prefix, *branches])
+        unique, inverse = torch.unique(ids, return_inverse=True)
+        h = F.embedding(inverse, self.rows(unique, self.m_in, self.e_in))
+        lengths = torch.tensor([len(branch) for branch in branches])
+        positions = torch.cat([torch.arange(P), *(torch.arange(P, P + n) for n in lengths.tolist())])
+        starts = P + lengths.cumsum(0) - lengths
+        # Branches of similar length share a batch, so that little is padded.
+        order = lengths.argsort()
+        groups = []
+        for members in order.chunk(2 if len(branches) > 3 else 1):
+            L = int(lengths[members].max())
+            step = torch.arange(L)
+            real = step[None] < lengths[members][:, None]
+            groups.append((members.numel(), L, (starts[members][:, None] + step).clamp_max(len(ids) - 1), real))
+        i = torch.arange(int(P + lengths.max()))
+        causal = i[None] <= i[:, None]
+        window = causal & (i[None] > i[:, None] - c.window)
+        bias = [torch.zeros(m.shape).masked_fill(~m, float("-inf")) for m in (window, causal)]
+        balance = 0.0
+        for n, layer in enumerate(self.layers):
+            last, mask = n == c.layers - 1, bias[n % 2]
+            x = rms(h, layer.n1)
+            q = self.rope(F.linear(x, layer.q, layer.qb).view(-1, c.heads, c.hd).transpose(0, 1), positions) * c.hd ** -0.5   # [heads, n, hd]
+            k = self.rope(F.linear(x, layer.k, layer.kb).view(-1, c.kv, c.hd).transpose(0, 1), positions)                     # [kv, n, hd]
+            v = F.linear(x, layer.v, layer.vb).view(-1, c.kv, c.hd).transpose(0, 1)
+            sink = layer.sink.view(c.kv, G, 1)
+            out = torch.zeros(len(ids), c.heads * c.hd)
+            if not last:
+                score = (q[:, :P].reshape(c.kv, G * P, c.hd) @ k[:, :P].transpose(-1, -2)).view(c.kv, G, P, P) + mask[:P, :P]
+                share = torch.cat([score, sink.unsqueeze(-1).expand(c.kv, G, P, 1)], -1).softmax(-1)[..., :-1]
+                own = (share.reshape(c.kv, G * P, P) @ v[:, :P]).view(c.heads, P, c.hd).transpose(0, 1).reshape(P, -1)
+                out = torch.cat([own, out[P:]])
+            # A sliding layer sees only the end of the prefix.
+            low = max(0, P - c.window + 1) if n % 2 == 0 else 0
+            for B, L, index, real in groups:
+                qb = q[:, index].view(c.kv, G, B, L, c.hd)
+                kb, vb = k[:, index].view(c.kv, B, L, c.hd), v[:, index].view(c.kv, B, L, c.hd)
+                to_prefix = (qb.reshape(c.kv, -1, c.hd) @ k[:, low:P].transpose(-1, -2)).view(c.kv, G, B, L, P - low) + mask[P:P + L, low:P]
+                to_own = qb.transpose(1, 2).reshape(c.kv, B, G * L, c.hd) @ kb.transpose(-1, -2)
+                to_own = to_own.view(c.kv, B, G, L, L).transpose(1, 2) + mask[P:P + L, P:P + L]
+                share = torch.cat([to_prefix, to_own, sink.view(c.kv, G, 1, 1, 1).expand(c.kv, G, B, L, 1)], -1).softmax(-1)
+                seen = (share[..., :P - low].reshape(c.kv, -1, P - low) @ v[:, low:P]).view(c.kv, G, B, L, c.hd)
+                mine = share[..., P - low:-1].transpose(1, 2).reshape(c.kv, B, G * L, L) @ vb
+                seen = seen + mine.view(c.kv, B, G, L, c.hd).transpose(1, 2)
+                seen = seen.reshape(c.heads, B, L, c.hd).permute(1, 2, 0, 3).reshape(B, L, -1)
+                out = out.index_put((index[real],), seen[real])
+            if last:
+                h, out = h[P:], out[P:]
+            h = h + F.linear(out, layer.o, layer.ob)
+            mixed, loss = self.experts(layer, rms(h, layer.n2))
+            h, balance = h + mixed, balance + loss
+        return rms(h, self.nf), balance
+
+
+@torch.no_grad()
+def structured_start(model, amplitude=5.0, gain=2.0, copy=3.0):
+    """Layer 0 looks at the token before, layer 1 at what followed the same token earlier: set by hand, all of it trainable."""
+    c = model.c
+    half = c.hd // 2
+    orthogonal = lambda: torch.linalg.qr(torch.randn(c.d, c.d))[0]
+    R, A = orthogonal(), orthogonal()
+    first, second = model.layers[0], model.layers[1]
+    # Heads 0 and 1 of layer 0 (key-value head 0) attend to the positions -1 and -2 through biases in the fast frequencies.
+    fast = torch.zeros(c.hd)
+    fast[: half // 2] = amplitude
+    for head in (0, 1):
+        angle = -(head + 1.0) * model.frequencies
+        x, y = fast.chunk(2)
+        rows = slice(head * c.hd, (head + 1) * c.hd)
+        first.q[rows] *= 0.1
+        first.qb[rows] = torch.cat([x * angle.cos() - y * angle.sin(), y * angle.cos() + x * angle.sin()])
+    first.k[: c.hd] *= 0.1
+    first.kb[: c.hd] = fast
+    first.v[: c.hd] = A[: c.hd]
+    first.o[:, : c.hd] = R @ A[: c.hd].T
+    first.o[:, c.hd : 2 * c.hd] = orthogonal()[:, : c.hd] * 0.5
+    # Heads 0 and 2 of layer 1: key = what the token before was, query = this token, in the slow frequencies.
+    slow = torch.cat([torch.arange(half // 2, half), torch.arange(half + half // 2, c.hd)])
+    query, key = torch.zeros(c.hd, c.d), torch.zeros(c.hd, c.d)
+    query[slow] = gain * A[: len(slow)]
+    key[slow] = gain * A[: len(slow)] @ R.T
+    B = orthogonal()
+    for head, kv in ((0, 0), (2, 1)):
+        rows, pair = slice(head * c.hd, (head + 1) * c.hd), slice(kv * c.hd, (kv + 1) * c.hd)
+        second.q[rows], second.k[pair], second.v[pair] = query, key, B[pair]
+        second.o[:, rows] = copy * B[pair].T
