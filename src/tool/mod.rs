@@ -3,11 +3,12 @@
 //! What it is not: nothing here decides whether a call may happen; [`Tool::call`] consumes a [`Grant`] that only policy makes.
 //! Start at [`Tool`], then [`Toolbox`], which owns the two names of a tool; [`wasm`] runs components, [`native`] Rust closures.
 
+mod arguments;
 pub mod native;
 mod toolbox;
 pub mod wasm;
 
-pub use toolbox::{RegisterError, Toolbox};
+pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 
 use crate::policy::{Capabilities, Effect, Grant, ToolId};
 use async_trait::async_trait;

@@ -1,6 +1,257 @@
-//! The tools of a session, under their two names.
+//! The tools of a session under their two names: the identity `notes.add` that people see, and `functions.notes_add`,
+//! which the model sees.
+//!
+//! It runs nothing: it finds the tool that a recipient means and checks what is sent to it. Start at [`Toolbox::register`].
 
-/// The tools of a session.
-pub struct Toolbox;
+use super::{Tool, ToolError, ToolSpec, arguments};
+use crate::harmony::Declaration;
+use crate::policy::ToolId;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+
+/// Names that the model was trained to use in one fixed way. A tool of the user's that is called so gets another one:
+/// models use it far more reliably.
+const TRAINED_NAMES: &[&str] =
+    &["python", "browser", "container", "bash", "shell", "terminal", "exec", "functions", "assistant", "user", "system", "developer"];
+
+const MAX_NAME_LENGTH: usize = 64;
+
+/// The tools of a session, in the order of their declarations.
+#[derive(Default)]
+pub struct Toolbox {
+    tools: Vec<Registered>,
+}
+
+/// A tool with the name that the model sees.
+pub struct Registered {
+    tool: Arc<dyn Tool>,
+    name: String,
+    validator: jsonschema::Validator,
+}
+
 /// Why a tool cannot be registered.
-pub enum RegisterError {}
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Its identity is not `package.tool`.
+    #[error("`{0}` is not a tool's identity: write `package.tool`, each of letters, digits, `_` and `-`")]
+    Identity(String),
+    /// The model could not call it by its name.
+    #[error("the tool `{id}` would be called `{name}`, and a name has 1 to {MAX_NAME_LENGTH} letters, digits, `_` and `-`")]
+    Name {
+        /// The tool.
+        id: ToolId,
+        /// What the model would see.
+        name: String,
+    },
+    /// Another tool has the name.
+    #[error("the tools `{first}` and `{second}` would both be called `{name}`; rename one of them")]
+    Collision {
+        /// What the model would see.
+        name: String,
+        /// The tool that has the name.
+        first: ToolId,
+        /// The tool that wants it.
+        second: ToolId,
+    },
+    /// Its parameters are not a usable schema.
+    #[error("the parameters of the tool `{id}` are not a usable JSON Schema: {problem}")]
+    Schema {
+        /// The tool.
+        id: ToolId,
+        /// What is wrong with them.
+        problem: String,
+    },
+}
+
+/// A recipient that is no tool. `Display` is what the model reads: the real names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTool {
+    recipient: String,
+    names: Vec<String>,
+}
+
+impl fmt::Display for UnknownTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no function `{}`; ", self.recipient)?;
+        match &self.names[..] {
+            [] => write!(f, "there are none: answer without"),
+            names => write!(f, "the functions are {}", names.join(", ")),
+        }
+    }
+}
+
+impl Toolbox {
+    /// Adds a tool. Its schema is compiled now, so that it is refused here and not at its first call.
+    pub fn register(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegisterError> {
+        let spec = tool.spec();
+        let name = model_name(&spec.id);
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if name.is_empty() || name.len() > MAX_NAME_LENGTH || !name.chars().all(fits) {
+            return Err(RegisterError::Name { id: spec.id.clone(), name });
+        }
+        if let Some(other) = self.tools.iter().find(|other| other.name == name) {
+            let first = other.spec().id.clone();
+            return Err(RegisterError::Collision { name, first, second: spec.id.clone() });
+        }
+        let unusable = |problem: String| RegisterError::Schema { id: spec.id.clone(), problem };
+        let none = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        let schema = spec.parameters.as_ref().unwrap_or(&none);
+        if schema.get("type").is_none_or(|kind| kind != "object") {
+            return Err(unusable("its type must be object".into()));
+        }
+        // Without a retriever the crate fetches nothing: a reference to elsewhere is an error.
+        let validator = jsonschema::validator_for(schema).map_err(|error| unusable(error.to_string()))?;
+        self.tools.push(Registered { tool, name, validator });
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Registered> {
+        self.tools.iter()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// What the model reads, in the order of registration.
+    pub fn declarations(&self) -> Vec<Declaration> {
+        let declare = |registered: &Registered| Declaration {
+            name: registered.name.clone(),
+            description: registered.spec().description.clone(),
+            parameters: registered.spec().parameters.clone(),
+        };
+        self.tools.iter().map(declare).collect()
+    }
+
+    /// The tool that a recipient means: `functions.notes_add`, the bare name, the identity `notes.add`, or the one tool
+    /// whose own part of the name it is (`add`).
+    pub fn resolve(&self, recipient: &str) -> Result<&Registered, UnknownTool> {
+        let name = recipient.strip_prefix("functions.").unwrap_or(recipient);
+        let exact = |tool: &&Registered| tool.name == name || tool.spec().id.to_string() == name;
+        if let Some(found) = self.tools.iter().find(exact) {
+            return Ok(found);
+        }
+        let mut by_part = self.tools.iter().filter(|tool| tool.spec().id.tool == name);
+        match (by_part.next(), by_part.next()) {
+            (Some(found), None) => Ok(found),
+            _ => Err(UnknownTool {
+                recipient: name.chars().take(MAX_NAME_LENGTH).collect(),
+                names: self.tools.iter().map(|tool| tool.name.clone()).collect(),
+            }),
+        }
+    }
+}
+
+impl Registered {
+    /// The tool itself.
+    pub fn tool(&self) -> &Arc<dyn Tool> {
+        &self.tool
+    }
+
+    /// What is known of it.
+    pub fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    /// The recipient of a call: `functions.notes_add`.
+    pub fn recipient(&self) -> String {
+        format!("functions.{}", self.name)
+    }
+
+    /// A call's arguments, checked against the schema.
+    pub fn arguments(&self, text: &str) -> Result<Value, ToolError> {
+        arguments::parse(text, &self.validator, self.spec().parameters.as_ref())
+    }
+}
+
+/// `notes_add`; plain `calc` when package and tool have one name; `bash_tool` for a name with a meaning of its own.
+fn model_name(id: &ToolId) -> String {
+    let name = if id.package == id.tool { id.tool.clone() } else { format!("{}_{}", id.package, id.tool) };
+    if TRAINED_NAMES.contains(&name.as_str()) { format!("{name}_tool") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::native::NativeTool;
+
+    fn tool(id: &str) -> Arc<dyn Tool> {
+        Arc::new(NativeTool::new(id, "Nothing.", async |_: NoArguments| Ok(String::new())).unwrap())
+    }
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct NoArguments {}
+
+    fn toolbox(ids: &[&str]) -> Toolbox {
+        let mut toolbox = Toolbox::default();
+        for id in ids {
+            toolbox.register(tool(id)).unwrap();
+        }
+        toolbox
+    }
+
+    #[test]
+    fn both_names_lead_to_the_tool() {
+        let toolbox = toolbox(&["calc.calc", "notes.add", "clock.add", "clock.now", "bash.bash"]);
+        for (recipient, id) in [
+            ("functions.calc", "calc.calc"),
+            ("calc", "calc.calc"),
+            ("functions.notes_add", "notes.add"),
+            ("notes.add", "notes.add"),
+            ("functions.now", "clock.now"),
+            ("functions.bash_tool", "bash.bash"),
+            ("bash", "bash.bash"),
+        ] {
+            assert_eq!(toolbox.resolve(recipient).unwrap().spec().id.to_string(), id, "{recipient}");
+        }
+        let names: Vec<_> = toolbox.declarations().into_iter().map(|declaration| declaration.name).collect();
+        assert_eq!(names, ["calc", "notes_add", "clock_add", "clock_now", "bash_tool"]);
+    }
+
+    #[test]
+    fn what_is_no_tool_is_told_the_real_names() {
+        let toolbox = toolbox(&["calc.calc", "notes.add", "clock.add"]);
+        for recipient in ["functions.__proto__", "python", "add", "", "functions.", "container.exec", &"x".repeat(9999)] {
+            let Err(error) = toolbox.resolve(recipient) else { panic!("{recipient}") };
+            let error = error.to_string();
+            assert!(error.ends_with("the functions are calc, notes_add, clock_add") && error.len() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn names_do_not_collide() {
+        let mut toolbox = toolbox(&["a_b.c"]);
+        let error = toolbox.register(tool("a.b_c")).unwrap_err();
+        assert!(matches!(error, RegisterError::Collision { .. }), "{error}");
+        let long = format!("{}.tool", "x".repeat(64));
+        assert!(matches!(toolbox.register(tool(&long)).unwrap_err(), RegisterError::Name { .. }));
+    }
+
+    #[test]
+    fn an_unusable_schema_is_refused_when_registered() {
+        struct Odd(ToolSpec);
+        #[async_trait::async_trait]
+        impl Tool for Odd {
+            fn spec(&self) -> &ToolSpec {
+                &self.0
+            }
+            async fn call(&self, _: Value, _: crate::policy::Grant) -> Result<crate::tool::Output, ToolError> {
+                Err(ToolError::Failed(String::new()))
+            }
+        }
+        for schema in [
+            json!({ "type": "string" }),
+            json!({}),
+            json!({ "type": "object", "properties": 7 }),
+            json!({ "type": "object", "properties": { "a": { "$ref": "http://127.0.0.1/schema" } } }),
+            json!({ "type": "object", "properties": { "a": { "$ref": "file:///etc/passwd" } } }),
+        ] {
+            let spec = ToolSpec { parameters: Some(schema.clone()), ..tool("odd.odd").spec().clone() };
+            let error = Toolbox::default().register(Arc::new(Odd(spec))).unwrap_err();
+            assert!(matches!(error, RegisterError::Schema { .. }), "{schema}: {error}");
+        }
+    }
+}
