@@ -3,7 +3,7 @@
 //! Start at [`Encoding::render_for_completion`].
 
 use super::{
-    Channel, Content, Message, Role, Token,
+    Channel, Content, Message, Role, StreamParser, Token,
     prompt::{self, Dialect},
     special::{self, CALL, CHANNEL, CONSTRAIN, END, MESSAGE, START},
     tokenizer,
@@ -90,6 +90,16 @@ impl Encoding {
         let mut tokens = vec![START];
         text(Role::Assistant.as_str(), &mut tokens);
         tokens
+    }
+
+    /// A parser for what is generated after [`generation_prompt`](Self::generation_prompt).
+    pub fn parser_after_prompt(&self) -> StreamParser {
+        StreamParser::after_prompt()
+    }
+
+    /// A parser for whole messages.
+    pub fn parser(&self) -> StreamParser {
+        StreamParser::new()
     }
 
     /// Where a generation stops: return, call and the end of text, in ascending order.

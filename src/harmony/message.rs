@@ -199,6 +199,10 @@ pub enum Diagnostic {
     MissingMessage,
     /// A message began without `<|start|>`.
     MissingStart,
+    /// The next message began before this one ended.
+    MissingEnd,
+    /// The assistant named no channel: a call is read as commentary, anything else as final.
+    MissingChannel,
     /// A special token where it has no meaning.
     StraySpecial(Token),
     /// Two different recipients; the last one counts.

@@ -1,0 +1,245 @@
+//! What models really write, and what the parser makes of it. One row a fault: tokens as text with markup, then the
+//! messages as lines. Start at [`check`].
+
+use super::{Content, Parsed, StreamParser, Token, special, tokenizer};
+
+/// The tokens of a text in which markup means special tokens; `<|200000|>` is the reserved token of that id.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut ids = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<|") {
+        let (name, after) = after.split_once("|>").unwrap();
+        ids.extend(tokenizer::encode_ordinary(before));
+        let marked = format!("<|{name}|>");
+        let known = (special::N_TEXT..200_020).find(|&id| special::name(id) == Some(marked.as_str()));
+        ids.push(known.unwrap_or_else(|| name.parse().unwrap()));
+        rest = after;
+    }
+    ids.extend(tokenizer::encode_ordinary(rest));
+    ids
+}
+
+/// `author>recipient channel type: text {diagnostics}`, each part only where there is one.
+fn line(parsed: &Parsed) -> String {
+    let message = &parsed.message;
+    let mut line = message.author.role.as_str().to_owned();
+    let part =
+        |mark: &str, text: &Option<String>| text.as_ref().map(|text| format!("{mark}{text}")).unwrap_or_default();
+    line += &part(":", &message.author.name);
+    line += &part(">", &message.recipient);
+    line += &part(" ", &message.channel.map(|channel| channel.as_str().to_owned()));
+    line += &part(" ", &message.content_type);
+    let Content::Text(text) = &message.content else { panic!("a parser makes text") };
+    line += &format!(": {text}");
+    if !message.diagnostics.is_empty() {
+        line += &format!(" {:?}", message.diagnostics);
+    }
+    line
+}
+
+fn check(mut parser: StreamParser, input: &str, expected: &[&str]) {
+    let ids = tokens(input);
+    let mut streamed = String::new();
+    for &id in &ids {
+        streamed.extend(parser.push(id).into_iter().map(|delta| delta.text));
+    }
+    streamed.extend(parser.close().into_iter().map(|delta| delta.text));
+    let parsed = parser.finish();
+    let lines: Vec<_> = parsed.iter().map(line).collect();
+    assert_eq!(lines, expected, "{input}");
+    let accounted: Vec<_> = parsed.iter().flat_map(|parsed| parsed.tokens.iter().copied()).collect();
+    assert_eq!(accounted, ids, "{input}");
+    let texts: String = parsed.iter().filter_map(|parsed| parsed.message.text()).collect();
+    assert_eq!(streamed, texts, "{input}");
+}
+
+/// After the prompt's `<|start|>assistant`.
+#[test]
+fn what_a_model_writes() {
+    for (input, expected) in [
+        // As it should be.
+        ("<|channel|>final<|message|>Hello.<|return|>", &["assistant final: Hello."][..]),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.f \
+             <|constrain|>json<|message|>{}<|call|>",
+            &["assistant analysis: Hm.", "assistant>functions.f commentary json: {}"],
+        ),
+        (
+            " to=functions.f<|channel|>commentary <|constrain|>json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+        ("<|channel|>analysis to=python code<|message|>1<|call|>", &["assistant>python analysis code: 1"]),
+        ("<|channel|>final <|constrain|>json<|message|>{}<|return|>", &["assistant final json: {}"]),
+        // The content type: without its token, glued, a word nobody knows.
+        (
+            "<|channel|>commentary to=functions.f json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+        (
+            "<|channel|>commentary to=functions.f<|constrain|>json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+        ("<|channel|>commentary to=f yaml<|message|>{}<|call|>", &["assistant>f commentary yaml: {}"]),
+        (
+            "<|channel|>commentary to=functions.f <|constrain|><|message|>{}<|call|>",
+            &["assistant>functions.f commentary: {} [StraySpecial(200003)]"],
+        ),
+        // Recipients: on any channel, twice, to nobody.
+        ("<|channel|>final to=functions.f<|message|>{}<|call|>", &["assistant>functions.f final: {}"]),
+        (" to=f<|channel|>commentary to=f<|message|>{}<|call|>", &["assistant>f commentary: {}"]),
+        (
+            " to=f<|channel|>commentary to=g<|message|>{}<|call|>",
+            &["assistant>g commentary: {} [TwoRecipients(\"f\", \"g\")]"],
+        ),
+        (
+            "<|channel|>commentary to=assistant<|message|>x<|end|>",
+            &["assistant commentary: x [UnexpectedHeader(\"to=assistant\")]"],
+        ),
+        ("<|channel|>commentary to=<|message|>x<|end|>", &["assistant commentary: x [UnexpectedHeader(\"to=\")]"]),
+        (
+            "<|channel|>commentary to=functions.f<|channel|>commentary<|constrain|>json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+        (" to=functions.f<|message|>{}<|call|>", &["assistant>functions.f commentary: {} [MissingChannel]"]),
+        // Channels: mistyped, invented, garbage, none, two.
+        ("<|channel|>comment to=f<|message|>{}<|call|>", &["assistant>f commentary: {} [UnknownChannel(\"comment\")]"]),
+        ("<|channel|>Final<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"Final\")]"]),
+        ("<|channel|>??<|message|>x<|return|>", &["assistant analysis: x [UnknownChannel(\"??\")]"]),
+        ("<|message|>x<|return|>", &["assistant final: x [MissingChannel]"]),
+        ("<|channel|><|message|>x<|return|>", &["assistant final: x [StraySpecial(200005), MissingChannel]"]),
+        ("analysis<|message|>x<|end|>", &["assistant analysis: x"]),
+        (
+            "<|channel|>analysis<|channel|>final<|message|>x<|return|>",
+            &["assistant final: x [UnexpectedHeader(\"analysis\")]"],
+        ),
+        ("<|channel|>final<|channel|>??<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"??\")]"]),
+        (
+            "<|channel|>analysis well then<|message|>x<|end|>",
+            &["assistant analysis: x [UnexpectedHeader(\"well\"), UnexpectedHeader(\"then\")]"],
+        ),
+        // No <|message|>.
+        ("<|channel|>finalHello.<|return|>", &["assistant final: Hello. [MissingMessage]"]),
+        ("<|channel|>final Hello.<|return|>", &["assistant final: Hello. [MissingMessage]"]),
+        (
+            "<|channel|>commentary to=functions.f {\"a\":1}<|call|>",
+            &["assistant>functions.f commentary: {\"a\":1} [MissingMessage]"],
+        ),
+        (
+            "<|channel|>commentary to=functions.f json{\"a\":1}<|call|>",
+            &["assistant>functions.f commentary json: {\"a\":1} [MissingMessage]"],
+        ),
+        (
+            " to=functions.f<|channel|>commentary <|constrain|>json{}<|call|>",
+            &["assistant>functions.f commentary json: {} [MissingMessage]"],
+        ),
+        (
+            "<|channel|>comment to=f {}<|call|>",
+            &["assistant>f commentary: {} [UnknownChannel(\"comment\"), MissingMessage]"],
+        ),
+        (
+            "<|channel|>?? I wonder<|end|>",
+            &["assistant analysis: ?? I wonder [UnknownChannel(\"??\"), MissingMessage]"],
+        ),
+        (
+            "<|channel|>analysis<|start|>assistant<|channel|>final<|message|>x<|return|>",
+            &["assistant analysis:  [MissingMessage, MissingEnd]", "assistant final: x"],
+        ),
+        // No header at all.
+        ("Hello there.<|return|>", &["assistant final: Hello there. [MissingChannel, MissingMessage]"]),
+        ("{\"a\": 1}<|return|>", &["assistant final: {\"a\": 1} [MissingChannel, MissingMessage]"]),
+        ("<|return|>", &["assistant final:  [MissingChannel, MissingMessage]"]),
+        // No end, no start.
+        (
+            "<|channel|>analysis<|message|>a<|channel|>final<|message|>b<|return|>",
+            &["assistant analysis: a [MissingEnd]", "assistant final: b [MissingStart]"],
+        ),
+        (
+            "<|channel|>analysis<|message|>a<|start|>assistant<|channel|>final<|message|>b<|return|>",
+            &["assistant analysis: a [MissingEnd]", "assistant final: b"],
+        ),
+        (
+            "<|channel|>analysis<|message|>a<|end|><|channel|>final<|message|>b<|return|>",
+            &["assistant analysis: a", "assistant final: b [MissingStart]"],
+        ),
+        (
+            "<|channel|>analysis<|message|>a<|end|>assistant<|channel|>final<|message|>b<|return|>",
+            &["assistant analysis: a", "assistant final: b [MissingStart]"],
+        ),
+        // Stray and doubled tokens.
+        ("<|start|>assistant<|channel|>final<|message|>x<|return|>", &["assistant final: x [StraySpecial(200006)]"]),
+        (
+            "<|channel|><|channel|>final<|message|><|message|>x<|return|>",
+            &["assistant final: x [StraySpecial(200005), StraySpecial(200008)]"],
+        ),
+        ("<|channel|>final<|message|>x<|end|><|return|>", &["assistant final: x [StraySpecial(200002)]"]),
+        ("<|channel|>final<|message|>x<|return|><|endoftext|>", &["assistant final: x [StraySpecial(199999)]"]),
+        ("<|channel|>final<|message|>x<|endoftext|>", &["assistant final: x [StraySpecial(199999)]"]),
+        (
+            "<|200000|><|channel|>final<|200001|><|message|>a<|201087|>b<|4294967295|><|return|>",
+            &["assistant final: ab [StraySpecial(200000), StraySpecial(200001), StraySpecial(201087), \
+             StraySpecial(4294967295)]"],
+        ),
+        // Cut short.
+        ("<|channel|>final<|message|>Hel", &["assistant final: Hel [Unfinished]"]),
+        ("<|channel|>fin", &["assistant final:  [UnknownChannel(\"fin\"), MissingMessage, Unfinished]"]),
+        ("<|200000|>", &["assistant final:  [StraySpecial(200000), MissingChannel, MissingMessage, Unfinished]"]),
+        ("", &[]),
+        // The model plays the others.
+        ("<|channel|>final<|message|>a<|end|><|start|>user<|message|>b<|end|>", &["assistant final: a", "user: b"]),
+        (
+            "<|channel|>final<|message|>a<|end|><|start|>functions.f to=assistant<|channel|>commentary<|message|>1<|end|>",
+            &["assistant final: a", "tool:functions.f>assistant commentary: 1"],
+        ),
+    ] {
+        check(StreamParser::after_prompt(), input, expected);
+    }
+}
+
+/// At the beginning of a message.
+#[test]
+fn whole_messages() {
+    for (input, expected) in [
+        ("<|start|>user<|message|>hi<|end|>", &["user: hi"][..]),
+        ("<|start|>user:ada<|message|>hi<|end|>", &["user:ada: hi"]),
+        ("<|start|>assistant<|channel|>final<|message|>hi<|return|>", &["assistant final: hi"]),
+        ("assistant<|channel|>final<|message|>hi<|return|>", &["assistant final: hi [MissingStart]"]),
+        ("<|message|>hi<|return|>", &["assistant final: hi [MissingStart, MissingChannel]"]),
+        ("<|start|>Hello there<|return|>", &["assistant final: Hello there [MissingChannel, MissingMessage]"]),
+        ("<|start|>assistant Hello<|return|>", &["assistant final: Hello [MissingChannel, MissingMessage]"]),
+        ("<|end|><|start|>user<|message|>hi<|end|>", &["user: hi [StraySpecial(200007)]"]),
+        ("<|end|>", &["assistant final:  [StraySpecial(200007), MissingChannel, MissingMessage, Unfinished]"]),
+        ("", &[]),
+    ] {
+        check(StreamParser::new(), input, expected);
+    }
+}
+
+#[test]
+fn a_character_is_shown_when_it_is_whole() {
+    let mut parser = StreamParser::after_prompt();
+    for id in tokens("<|channel|>final<|message|>") {
+        assert_eq!(parser.push(id), None);
+    }
+    let brain = tokenizer::encode_ordinary("𝔘");
+    assert!(brain.len() > 1, "the test needs a character of several tokens");
+    let (last, first) = brain.split_last().unwrap();
+    for &id in first {
+        assert_eq!(parser.push(id), None);
+    }
+    assert_eq!(parser.push(*last).map(|delta| delta.text), Some("𝔘"));
+    // The same first bytes, then something else: the broken ones are replaced, the new text is kept.
+    assert_eq!(parser.push(first[0]), None);
+    let space = tokenizer::encode_ordinary(" a")[0];
+    assert_eq!(parser.push(space).map(|delta| delta.text), Some("\u{fffd} a"));
+    assert_eq!(parser.push(first[0]), None);
+    assert_eq!(parser.push(special::RETURN).map(|delta| delta.text), Some("\u{fffd}"));
+    assert_eq!(line(&parser.finish()[0]), "assistant final: 𝔘\u{fffd} a\u{fffd} [InvalidUtf8]");
+}
+
+#[test]
+fn an_answer_without_a_header_is_streamed_before_it_ends() {
+    let mut parser = StreamParser::after_prompt();
+    let ids = tokenizer::encode_ordinary(&"so it goes ".repeat(100));
+    let n_deltas = ids.iter().filter(|&&id| parser.push(id).is_some()).count();
+    assert!(n_deltas > ids.len() / 2, "{n_deltas} of {}", ids.len());
+}
