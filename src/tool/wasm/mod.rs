@@ -1,1 +1,17 @@
-//! Tools as WASM components.
+//! Tools as WASM components: a fresh instance for every call, in a sandbox that is empty but for what the grant gives.
+//!
+//! What it is not: a place for policy. What a manifest wants is granted or not before a call gets here.
+//! Start at [`Host`]; [`Package`] is a component with its manifest, [`bundled`] the ones that come with the program.
+
+mod bindings;
+mod cache;
+mod host;
+mod package;
+mod sandbox;
+mod ticker;
+
+pub use host::Host;
+pub use package::{Limits, Package, PackageError, bundled};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Compiled components, kept between runs.
+//!
+//! A compiled component is native code: whoever can put one here can run anything. The folder is the user's alone, and
+//! every entry carries a MAC under a key of this folder; one that does not fit is thrown away and made anew.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const KEY_FILE: &str = "key";
+const KEY_BYTES: usize = 32;
+/// HMAC-SHA256.
+const MAC_BYTES: usize = 32;
+
+/// A folder of compiled components.
+pub(super) struct Cache {
+    folder: PathBuf,
+    key: [u8; KEY_BYTES],
+}
+
+impl Cache {
+    /// Opens the folder, making it and its key when missing. `random` is asked for a new key's bits.
+    pub(super) fn open(folder: &Path, mut random: impl FnMut() -> u64) -> io::Result<Self> {
+        make_private(folder)?;
+        let path = folder.join(KEY_FILE);
+        let key = match fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok()) {
+            Some(key) => key,
+            None => {
+                let mut key = [0; KEY_BYTES];
+                for part in key.chunks_mut(8) {
+                    part.copy_from_slice(&random().to_le_bytes()[..part.len()]);
+                }
+                write_private(&path, &[&key])?;
+                key
+            }
+        };
+        Ok(Self { folder: folder.to_owned(), key })
+    }
+
+    /// The compiled form of what `source` and `compiler` identify, when it is there and untouched.
+    pub(super) fn load(&self, source: &[u8], compiler: u64) -> Option<Vec<u8>> {
+        let name = self.name(source, compiler);
+        let entry = fs::read(self.folder.join(&name)).ok()?;
+        let (mac, compiled) = entry.split_at_checked(MAC_BYTES)?;
+        match self.mac(&name, compiled).verify_slice(mac) {
+            Ok(()) => Some(compiled.to_vec()),
+            Err(_) => {
+                tracing::warn!(name, "a compiled tool in the cache is not what was put there; it is made anew");
+                None
+            }
+        }
+    }
+
+    /// Keeps a compiled form. A failure costs time at the next start and nothing else.
+    pub(super) fn store(&self, source: &[u8], compiler: u64, compiled: &[u8]) {
+        let name = self.name(source, compiler);
+        let mac = self.mac(&name, compiled).finalize().into_bytes();
+        if let Err(error) = write_private(&self.folder.join(&name), &[&mac, compiled]) {
+            tracing::warn!(%error, "a compiled tool was not kept");
+        }
+    }
+
+    fn name(&self, source: &[u8], compiler: u64) -> String {
+        let hash = Sha256::digest(source);
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{hash}-{compiler:016x}")
+    }
+
+    /// Over the name too: an entry under another's name is another component's code.
+    fn mac(&self, name: &str, compiled: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        mac.update(name.as_bytes());
+        mac.update(compiled);
+        mac
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Writes beside the file and renames, so that nobody reads half of it.
+fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&beside)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    drop(file);
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only_entry(folder: &Path) -> PathBuf {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.file_name().unwrap() != KEY_FILE).next().unwrap()
+    }
+
+    #[test]
+    fn what_was_kept_comes_back_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Cache::open(folder.path(), || 7).unwrap();
+        open().store(b"source", 1, b"native code");
+        assert_eq!(open().load(b"source", 1).unwrap(), b"native code");
+        assert_eq!(open().load(b"source", 2), None, "another compiler");
+        assert_eq!(open().load(b"other", 1), None);
+    }
+
+    #[test]
+    fn a_forged_entry_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), || 7).unwrap();
+        cache.store(b"source", 1, b"native code");
+        let path = only_entry(folder.path());
+        let good = fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for bad in [&flipped[..], &good[..10], &[], &[0; 64]] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(cache.load(b"source", 1), None);
+        }
+        fs::write(folder.path().join(cache.name(b"other", 1)), &good).unwrap();
+        assert_eq!(cache.load(b"other", 1), None, "a true entry under another's name");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folder_and_its_files_are_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("new/tools");
+        Cache::open(&folder, || 7).unwrap().store(b"source", 1, b"native code");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&folder.join(KEY_FILE)), mode(&only_entry(&folder))), (0o700, 0o600, 0o600));
+    }
+}

@@ -1,0 +1,122 @@
+//! The inside of one call: what the guest can reach, which is what its grant gives and nothing else.
+
+use super::bindings::ossicle::tool::{clock, document};
+use crate::policy::Grant;
+use crate::world::World;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Result};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// The granted file may hold so many bytes.
+const MAX_DOCUMENT: u64 = 1 << 20;
+
+/// Resources of WASI (streams, pollables) that a guest may hold at once.
+const MAX_RESOURCES: usize = 1000;
+
+/// Everything that belongs to one call; dropped with it.
+pub(super) struct Sandbox {
+    grant: Grant,
+    world: World,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) memory: MemoryLimit,
+}
+
+impl Sandbox {
+    pub(super) fn new(grant: Grant, world: World, max_memory: usize) -> Self {
+        // Components built with a standard library import WASI whether they use it or not. What they find is empty: no
+        // arguments, no environment, no files, no sockets, a closed input, outputs that lead nowhere, and 1970.
+        let wasi = WasiCtx::builder()
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .wall_clock(StoppedClock)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        Self { grant, world, wasi, table, memory: MemoryLimit { max: max_memory, exceeded: false } }
+    }
+
+    fn file(&self) -> Result<PathBuf> {
+        self.grant.file().map(PathBuf::from).ok_or_else(|| wasmtime::format_err!("no file was granted"))
+    }
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl clock::Host for Sandbox {
+    fn now(&mut self) -> Result<clock::Instant> {
+        if !self.grant.clock() {
+            return Err(wasmtime::format_err!("the clock was not granted"));
+        }
+        let since = self.world.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(clock::Instant { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() })
+    }
+
+    fn zone(&mut self) -> Result<String> {
+        if !self.grant.clock() {
+            return Err(wasmtime::format_err!("the clock was not granted"));
+        }
+        Ok(jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned())
+    }
+}
+
+impl document::Host for Sandbox {
+    async fn read(&mut self) -> Result<Result<Vec<u8>, String>> {
+        let (path, disk) = (self.file()?, self.world.disk.clone());
+        let read = tokio::task::spawn_blocking(move || disk.read(&path, MAX_DOCUMENT)).await?;
+        Ok(match read {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(|error| error.to_string()),
+        })
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<Result<(), String>> {
+        let (path, disk) = (self.file()?, self.world.disk.clone());
+        if bytes.len() as u64 > MAX_DOCUMENT {
+            return Ok(Err(format!("the file may hold at most {MAX_DOCUMENT} bytes")));
+        }
+        let written = tokio::task::spawn_blocking(move || disk.write(&path, &bytes)).await?;
+        Ok(written.map_err(|error| error.to_string()))
+    }
+}
+
+/// Refuses memory beyond a limit, and remembers that it did: the trap that follows does not say so.
+pub(super) struct MemoryLimit {
+    max: usize,
+    pub(super) exceeded: bool,
+}
+
+/// Entries of all tables of one instance.
+const MAX_TABLE: usize = 20_000;
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let fits = desired <= self.max;
+        self.exceeded |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(desired <= MAX_TABLE)
+    }
+}
+
+/// WASI's wall clock, for guests that were not given the time.
+struct StoppedClock;
+
+impl wasmtime_wasi::HostWallClock for StoppedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
