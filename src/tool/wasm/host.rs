@@ -1,0 +1,224 @@
+//! Components made ready and called.
+
+use super::bindings::{HostPre, ToolError as GuestError, ossicle::tool::{clock, document}};
+use super::cache::Cache;
+use super::package::{Declared, Limits, Package, PackageError};
+use super::sandbox::Sandbox;
+use super::ticker::Ticker;
+use crate::policy::{Capabilities, Grant};
+use crate::tool::{Output, Tool, ToolError, ToolSpec};
+use crate::world::World;
+use async_trait::async_trait;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine, Store};
+
+/// A guest's stack, in bytes.
+const MAX_STACK: usize = 1 << 20;
+
+/// Runs components. One for all packages of a process.
+pub struct Host(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    ticker: Ticker,
+    cache: Option<Cache>,
+    world: World,
+}
+
+impl Host {
+    /// A host whose compiled components are kept in `cache`, when a folder is given and can be written.
+    pub fn new(world: World, cache: Option<PathBuf>) -> Result<Self, PackageError> {
+        let mut config = Config::new();
+        config.epoch_interruption(true).max_wasm_stack(MAX_STACK).async_stack_size(2 * MAX_STACK);
+        let engine = Engine::new(&config).map_err(PackageError::Sandbox)?;
+        let cache = cache.and_then(|folder| match Cache::open(&folder, || world.random.next_u64()) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "compiled tools cannot be kept");
+                None
+            }
+        });
+        Ok(Self(Arc::new(Shared { ticker: Ticker::new(&engine), engine, cache, world })))
+    }
+
+    /// The tools of a package. A file that it wants lies in a folder of its own under `data`. The component is made ready
+    /// at the first call of any of them.
+    pub fn load(&self, package: Package, data: &Path) -> Vec<Arc<dyn Tool>> {
+        let Package { manifest, declarations, component } = package;
+        let wants = Capabilities {
+            clock: manifest.wants.clock,
+            file: manifest.wants.file.map(|name| data.join(&manifest.name).join(name)),
+        };
+        let guest = Arc::new(Loaded {
+            shared: self.0.clone(),
+            name: manifest.name,
+            sha256: manifest.sha256,
+            limits: manifest.limits,
+            wants: wants.clone(),
+            component: component.into_owned(),
+            ready: OnceCell::new(),
+        });
+        let tool = |declared: Declared| -> Arc<dyn Tool> {
+            let name = declared.id.tool.clone();
+            let spec = ToolSpec {
+                id: declared.id,
+                description: declared.description,
+                parameters: Some(declared.parameters),
+                effect: declared.effect,
+                recovery: declared.recovery,
+                wants: wants.clone(),
+            };
+            Arc::new(WasmTool { spec, name, guest: guest.clone() })
+        };
+        declarations.into_iter().map(tool).collect()
+    }
+}
+
+/// A package's component, compiled when first needed.
+struct Loaded {
+    shared: Arc<Shared>,
+    name: String,
+    sha256: String,
+    limits: Limits,
+    wants: Capabilities,
+    component: Vec<u8>,
+    /// Ready, or why it never will be.
+    ready: OnceCell<Result<HostPre<Sandbox>, String>>,
+}
+
+/// One tool of a component.
+struct WasmTool {
+    spec: ToolSpec,
+    /// Its name in the component.
+    name: String,
+    guest: Arc<Loaded>,
+}
+
+#[async_trait]
+impl Tool for WasmTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, arguments: Value, grant: Grant) -> Result<Output, ToolError> {
+        if *grant.tool() != self.spec.id {
+            return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
+        }
+        self.guest.call(&self.name, &arguments.to_string(), grant).await
+    }
+}
+
+impl Loaded {
+    async fn call(self: &Arc<Self>, name: &str, arguments: &str, grant: Grant) -> Result<Output, ToolError> {
+        let guest = self.ready().await?;
+        let Limits { memory_mib, output_bytes, .. } = self.limits;
+        let sandbox = Sandbox::new(grant, self.shared.world.clone(), memory_mib << 20);
+        let mut store = Store::new(&self.shared.engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        // A guest that computes gives way at every tick, so that the timeout below can end it.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let called = async {
+            let instance = guest.instantiate_async(&mut store).await?;
+            instance.call_call(&mut store, name, arguments).await
+        };
+        let ticking = self.shared.ticker.start();
+        let ended = tokio::time::timeout(self.limits.time(), called).await;
+        drop(ticking);
+        let result = match ended {
+            Err(_) => return Err(ToolError::TimedOut(self.limits.time())),
+            Ok(Err(_)) if store.data().memory.exceeded => return Err(ToolError::OutOfMemory { limit_mib: memory_mib }),
+            Ok(Err(trap)) => {
+                tracing::info!(package = self.name, tool = name, error = format!("{trap:#}"), "a tool trapped");
+                return Err(ToolError::Trapped(trap.root_cause().to_string()));
+            }
+            Ok(Ok(result)) => result,
+        };
+        match result {
+            Ok(text) if text.len() > output_bytes => Err(ToolError::OutputTooLong { limit: output_bytes }),
+            Ok(text) => Ok(Output { text }),
+            Err(GuestError::InvalidArguments(problem)) => Err(ToolError::InvalidArguments(cut(problem, output_bytes))),
+            Err(GuestError::UnknownTool(name)) => {
+                Err(ToolError::Unavailable(format!("its component knows no tool `{}`", cut(name, 64))))
+            }
+            Err(GuestError::Failed(problem)) => Err(ToolError::Failed(cut(problem, output_bytes))),
+        }
+    }
+
+    async fn ready(self: &Arc<Self>) -> Result<&HostPre<Sandbox>, ToolError> {
+        let ready = self.ready.get_or_init(|| async {
+            let this = self.clone();
+            match tokio::task::spawn_blocking(move || this.prepare()).await {
+                Ok(prepared) => prepared,
+                Err(crash) => Err(crash.to_string()),
+            }
+        });
+        ready.await.as_ref().map_err(|problem| ToolError::Unavailable(problem.clone()))
+    }
+
+    /// Compiles, or takes the compiled form from the cache, and links what the manifest wants. An import that nothing
+    /// provides fails here, by its name.
+    fn prepare(&self) -> Result<HostPre<Sandbox>, String> {
+        let hash: String = Sha256::digest(&self.component).iter().map(|byte| format!("{byte:02x}")).collect();
+        if hash != self.sha256 {
+            return Err(format!("its component is not the one that the manifest names (sha256 {hash})"));
+        }
+        let explain = |error: wasmtime::Error| format!("{error:#}");
+        let component = self.compiled().map_err(explain)?;
+        let mut linker = Linker::new(&self.shared.engine);
+        let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+            .and_then(|()| match self.wants.clock {
+                true => clock::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
+                false => Ok(()),
+            })
+            .and_then(|()| match self.wants.file {
+                Some(_) => document::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
+                None => Ok(()),
+            });
+        linked.map_err(explain)?;
+        linker.instantiate_pre(&component).and_then(HostPre::new).map_err(explain)
+    }
+
+    fn compiled(&self) -> wasmtime::Result<Component> {
+        let Shared { engine, cache, .. } = &*self.shared;
+        let compiler = compiler(engine);
+        if let Some(compiled) = cache.as_ref().and_then(|cache| cache.load(&self.component, compiler)) {
+            // SAFETY: the bytes are what this program compiled from this very component with this engine and wrote into
+            // its own folder: their MAC, under a key that only this user can read, has just been checked.
+            match unsafe { Component::deserialize(engine, compiled) } {
+                Ok(component) => return Ok(component),
+                Err(error) => tracing::warn!(package = self.name, %error, "compiled anew"),
+            }
+        }
+        let compiled = engine.precompile_component(&self.component)?;
+        tracing::info!(package = self.name, n_bytes = compiled.len(), "compiled a tool");
+        if let Some(cache) = cache {
+            cache.store(&self.component, compiler, &compiled);
+        }
+        // SAFETY: the bytes come from the compiler, one line above.
+        unsafe { Component::deserialize(engine, compiled) }
+    }
+}
+
+/// Identifies the compiler, its version and its settings: what else decides how a component's native code looks.
+fn compiler(engine: &Engine) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// At most `limit` bytes of a guest's words.
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+    text
+}
+
