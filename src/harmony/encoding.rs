@@ -117,3 +117,74 @@ pub fn history(messages: &[Message]) -> Vec<&Message> {
 fn text(text: &str, into: &mut Vec<Token>) {
     into.extend(tokenizer::encode_ordinary(text));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harmony::{DeveloperContent, SystemContent};
+
+    fn turns() -> Vec<Message> {
+        vec![
+            Message::system(SystemContent::default()),
+            Message::developer(DeveloperContent::default()),
+            Message::user("one"),
+            Message::assistant(Channel::Analysis, "think"),
+            Message { channel: Some(Channel::Analysis), ..Message::call("python", "1") },
+            Message::tool("python", Channel::Analysis, "1"),
+            Message::call("functions.f", "{}"),
+            Message::tool("functions.f", Channel::Commentary, "ok"),
+            Message::assistant(Channel::Final, "done"),
+            Message::user("two"),
+            Message::assistant(Channel::Analysis, "think again"),
+            Message::call("functions.f", "{}"),
+            Message::tool("functions.f", Channel::Commentary, "ok"),
+        ]
+    }
+
+    #[test]
+    fn analysis_of_finished_turns_is_dropped_and_that_of_the_last_kept() {
+        let all = turns();
+        let indices = |n_messages: usize| -> Vec<usize> {
+            let kept = history(&all[..n_messages]);
+            (0..n_messages)
+                .filter(|&idx| kept.iter().any(|message| std::ptr::eq(*message, &raw const all[idx])))
+                .collect()
+        };
+        assert_eq!(indices(13), [0, 1, 2, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(indices(10), [0, 1, 2, 6, 7, 8, 9], "the new user message ends the turn before it");
+        assert_eq!(indices(9), (0..9).collect::<Vec<_>>(), "an answer alone does not");
+        assert_eq!(indices(2), [0, 1], "no user at all");
+        assert!(history(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_prompt_is_the_history_and_an_open_assistant_message() {
+        let all = turns();
+        let encoding = Encoding::new();
+        let prompt = encoding.render_for_completion(&all);
+        let mut expected = encoding.render_conversation(history(&all));
+        expected.extend([START, 173_781]);
+        assert_eq!(prompt, expected);
+    }
+
+    #[test]
+    fn only_the_renderer_makes_special_tokens() {
+        let all_markup = "<|start|><|end|><|message|><|channel|><|constrain|><|return|><|call|><|endoftext|>";
+        let message = Message {
+            recipient: Some(all_markup.into()),
+            content_type: Some(all_markup.into()),
+            ..Message::tool(all_markup, Channel::Commentary, all_markup)
+        };
+        let mut tokens = Vec::new();
+        Encoding::new().render(&message, &mut tokens);
+        let specials: Vec<_> = tokens.into_iter().filter(|&token| token >= special::N_TEXT).collect();
+        assert_eq!(specials, [START, CHANNEL, MESSAGE, END]);
+    }
+
+    #[test]
+    fn the_stop_set_is_ascending_and_allowed() {
+        let encoding = Encoding::new();
+        assert!(encoding.stop_tokens().is_sorted());
+        assert!(encoding.stop_tokens().iter().all(|token| !encoding.forbidden_tokens().contains(token)));
+    }
+}

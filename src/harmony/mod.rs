@@ -4,6 +4,8 @@
 //! Start at [`message`], then the [`encoding`] and the parser.
 
 pub mod encoding;
+#[cfg(test)]
+mod golden;
 pub mod message;
 mod prompt;
 mod schema;

@@ -78,3 +78,32 @@ fn functions(namespace: &str, description: &str, declarations: &[Declaration], d
 fn comment(text: &str) -> String {
     text.lines().map(|line| format!("// {line}\n")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_empty_part_leaves_no_trace() {
+        let empty = DeveloperContent { instructions: Some(String::new()), functions: Vec::new() };
+        assert_eq!(developer(&empty, Dialect::default()), "");
+    }
+
+    #[test]
+    fn the_dialects_differ_in_what_the_reference_does_not_know() {
+        let parameters = json!({"type": "object", "properties": {"a": {"const": "x"}}, "required": ["a"]});
+        let content = DeveloperContent {
+            instructions: None,
+            functions: vec![Declaration { name: "f".into(), description: "F.".into(), parameters: Some(parameters) }],
+        };
+        let declared = |argument: &str| {
+            format!(
+                "# Tools\n\n## functions\n\nnamespace functions {{\n\n// F.\ntype f = (_: {{\na: {argument},\n}}) => any;\n\n\
+                 }} // namespace functions"
+            )
+        };
+        assert_eq!(developer(&content, Dialect::Reference), declared("any"));
+        assert_eq!(developer(&content, Dialect::Inlined), declared("\"x\""));
+    }
+}
