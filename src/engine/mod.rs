@@ -12,7 +12,9 @@ use crate::harmony::Token;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+pub use cpu::{CpuEngine, Options};
 pub use sampler::SamplingParams;
+pub use scripted::ScriptedEngine;
 
 /// What runs a model.
 #[async_trait]
@@ -106,13 +108,18 @@ pub enum EngineError {
     #[error(transparent)]
     Load(#[from] models::LoadError),
     /// The transcript does not fit.
-    #[error("the conversation has {n_tokens} tokens and the model reads at most {limit}; start a new one, or raise the context length")]
+    #[error(
+        "the conversation has {n_tokens} tokens and the model reads at most {limit}; start a new one, or raise the context length"
+    )]
     ContextFull {
         /// Length of the transcript.
         n_tokens: usize,
         /// The engine's limit.
         limit: usize,
     },
+    /// Nothing to continue: a caller's mistake.
+    #[error("the transcript is empty, and a model can only continue one")]
+    EmptyTranscript,
     /// An id outside the vocabulary: a caller's mistake.
     #[error("token id {0} is outside the model's vocabulary")]
     UnknownToken(Token),

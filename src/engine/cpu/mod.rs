@@ -1,1 +1,147 @@
-//! The CPU engine.
+//! Our own engine for gpt-oss on CPUs: it reads the official checkpoint where it lies and keeps custody of every token.
+//!
+//! What it is not: general. It runs this one architecture, one transcript at a time, on a thread of its own.
+//! Start at [`CpuEngine::open`]; then read [`config`], `weights`, `kv_cache` and, above all, `forward`.
+
+pub mod config;
+mod forward;
+mod kernels;
+mod kv_cache;
+mod session;
+mod weights;
+
+#[cfg(test)]
+mod goldens;
+
+use self::forward::{Model, State};
+use self::kernels::{Kernels, pool::Pool};
+use self::kv_cache::KvCache;
+use self::session::Session;
+use self::weights::Weights;
+use super::models::{self, Checkpoint, LoadError};
+use super::{Engine, EngineError, Generation, ModelDescription, Progress, Request};
+use async_trait::async_trait;
+use config::ModelConfig;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+/// How an engine is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that compute; the machine's physical cores unless told otherwise.
+    pub threads: Option<usize>,
+    /// The longest transcript in tokens; [`default_context`] unless told otherwise.
+    pub context_length: Option<usize>,
+}
+
+/// The context that is used unless told otherwise: 16,384 tokens, or what the model reads where that is less.
+pub fn default_context(config: &ModelConfig) -> usize {
+    config.max_context.min(16_384)
+}
+
+/// Bytes that an engine takes beside the mapped weights when its context is full.
+pub fn memory_needed(config: &ModelConfig, context_length: usize) -> u64 {
+    KvCache::n_bytes(config, context_length).saturating_add(State::n_bytes(config))
+}
+
+/// A model that runs on a thread of its own.
+pub struct CpuEngine {
+    description: ModelDescription,
+    /// `None` only while it is being dropped.
+    jobs: Option<std::sync::mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A request on its way to the engine's thread.
+struct Job {
+    request: Request,
+    progress: mpsc::UnboundedSender<Progress>,
+    done: oneshot::Sender<Result<Generation, EngineError>>,
+}
+
+impl CpuEngine {
+    /// Checks the whole checkpoint and the memory, then starts the engine's threads.
+    pub fn open(checkpoint: Checkpoint, options: Options) -> Result<Self, LoadError> {
+        let begin = Instant::now();
+        let context_length = options.context_length.unwrap_or_else(|| default_context(&checkpoint.config));
+        let n_threads = options.threads.unwrap_or_else(num_cpus::get_physical).max(1);
+        let name = checkpoint.name.clone();
+        let limit = checkpoint.config.max_context;
+        if context_length > limit {
+            return Err(LoadError::Context { name, asked: context_length, limit });
+        }
+        let weights = Weights::open(&checkpoint)?;
+        let what = format!("a context of {context_length} tokens");
+        models::check_memory(&name, &what, memory_needed(&checkpoint.config, context_length))?;
+        let description = ModelDescription {
+            name,
+            n_parameters: checkpoint.n_parameters(),
+            n_bytes: checkpoint.n_bytes(),
+            context_length,
+            notice: checkpoint.notice.clone(),
+        };
+        let kernels = Kernels::best();
+        let model = Model::new(checkpoint.config, weights, kernels);
+        let pool = Pool::new(n_threads).map_err(LoadError::Thread)?;
+        let session = Session::new(model, pool, context_length);
+        let (jobs, inbox) = std::sync::mpsc::channel();
+        let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
+        let thread = Some(thread.map_err(LoadError::Thread)?);
+        let ready_in = begin.elapsed();
+        tracing::info!(model = description.name, n_threads, context_length, ?kernels, ?ready_in, "engine ready");
+        Ok(Self { description, jobs: Some(jobs), thread })
+    }
+}
+
+/// The life of the engine's thread: one request after the other until the engine is dropped.
+fn serve(mut session: Session, inbox: &std::sync::mpsc::Receiver<Job>) {
+    for Job { request, progress, done } in inbox {
+        let begin = Instant::now();
+        // A caller that has gone is a caller that has cancelled.
+        let is_cancelled = || request.cancel.is_cancelled() || progress.is_closed();
+        let mut report = |step| {
+            let _ = progress.send(step); // a receiver that is gone is noticed by `is_cancelled`
+        };
+        let result = session.generate(&request, &is_cancelled, &mut report);
+        if let Ok(generation) = &result {
+            let (n_reused, n_new) = (generation.n_reused, generation.tokens.len());
+            tracing::debug!(n_prompt = request.tokens.len(), n_reused, n_new, took = ?begin.elapsed(), "generated");
+        }
+        // The receiver is gone when the caller is; nobody is left to be told.
+        let _ = done.send(result);
+    }
+}
+
+#[async_trait]
+impl Engine for CpuEngine {
+    fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    async fn generate(
+        &self,
+        request: Request,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Generation, EngineError> {
+        let gone = || EngineError::Stopped("its thread has ended; this is a bug, and the log says more".into());
+        let (progress_sender, mut steps) = mpsc::unbounded_channel();
+        let (done_sender, done) = oneshot::channel();
+        let job = Job { request, progress: progress_sender, done: done_sender };
+        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(gone)?;
+        while let Some(step) = steps.recv().await {
+            progress(step);
+        }
+        done.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for CpuEngine {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported to the caller whose request it ended.
+            let _ = thread.join();
+        }
+    }
+}

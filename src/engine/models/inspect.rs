@@ -1,0 +1,108 @@
+//! What `ossicle models inspect` prints: a checkpoint described for people.
+//!
+//! What it is not: it loads nothing; everything comes from the configuration and the headers.
+//! Start at [`inspect()`]; [`Inspection`] prints itself.
+
+use super::{Checkpoint, LoadError, Part, amount};
+use crate::engine::cpu::{self, config::LayerKind};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// A checkpoint, described.
+pub struct Inspection {
+    checkpoint: Checkpoint,
+    /// Tensors, elements and bytes for each type of number.
+    by_dtype: BTreeMap<String, (usize, u64, u64)>,
+    /// One line for each tensor that is missing or of another form.
+    pub faults: Vec<String>,
+    /// Tensors that the model does not use.
+    pub n_unused: usize,
+    /// Bytes taken beside the mapped weights, at the context that is used unless told otherwise.
+    pub working_memory: u64,
+}
+
+/// Describes the checkpoint in a directory. A checkpoint with faults is described too; a folder without one is an error.
+pub fn inspect(directory: &Path) -> Result<Inspection, LoadError> {
+    Ok(Inspection::of(super::open(directory)?))
+}
+
+impl Inspection {
+    /// Describes an opened checkpoint.
+    pub fn of(checkpoint: Checkpoint) -> Self {
+        let config = &checkpoint.config;
+        let mut by_dtype = BTreeMap::new();
+        for tensor in checkpoint.tensors.values() {
+            let n_elements: usize = tensor.form.shape.iter().product();
+            let entry = by_dtype.entry(format!("{:?}", tensor.form.dtype)).or_insert((0, 0, 0));
+            *entry = (entry.0 + 1, entry.1 + n_elements as u64, entry.2 + tensor.bytes().len() as u64);
+        }
+        let mut faults = Vec::new();
+        let mut n_used = 0;
+        for part in Part::all(config) {
+            n_used += usize::from(checkpoint.tensors.contains_key(&part.name()));
+            if let Err(error) = checkpoint.take(part) {
+                faults.push(error.to_string());
+            }
+        }
+        let n_unused = checkpoint.tensors.len() - n_used;
+        let working_memory = cpu::memory_needed(config, cpu::default_context(config));
+        Self { by_dtype, faults, n_unused, working_memory, checkpoint }
+    }
+
+    /// Whether every tensor is there and of the right form.
+    pub fn is_complete(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let c = &self.checkpoint.config;
+        let n_sliding = c.layers.iter().filter(|kind| **kind == LayerKind::Sliding).count();
+        let context = cpu::default_context(c);
+        let n_parameters = self.checkpoint.n_parameters();
+        writeln!(
+            f,
+            "model         {} (gpt-oss, {:.1} million parameters)",
+            self.checkpoint.name,
+            n_parameters as f64 / 1e6
+        )?;
+        if let Some(notice) = &self.checkpoint.notice {
+            writeln!(f, "notice        {notice}")?;
+        }
+        writeln!(f, "layers        {}: {n_sliding} with a window of {}, the others see all", c.n_layers(), c.window)?;
+        writeln!(f, "width         {}, vocabulary {}", c.hidden, c.n_vocab)?;
+        writeln!(f, "attention     {} query heads, {} key heads, of {}", c.n_heads, c.n_kv_heads, c.head_dim)?;
+        writeln!(f, "experts       {} in a layer, {} for a token, width {}", c.n_experts, c.n_active, c.intermediate)?;
+        writeln!(
+            f,
+            "context       up to {} tokens (YaRN: {} times {})",
+            c.max_context, c.rope.factor, c.rope.original_context
+        )?;
+        writeln!(f, "files         {}", self.checkpoint.n_shards)?;
+        for (dtype, (n_tensors, n_elements, n_bytes)) in &self.by_dtype {
+            writeln!(f, "{dtype:<13} {n_tensors} tensors, {n_elements} elements, {}", amount(*n_bytes))?;
+        }
+        let weights = amount(self.checkpoint.n_bytes());
+        writeln!(
+            f,
+            "memory        {weights} of weights, and {} for {context} tokens of context",
+            amount(self.working_memory)
+        )?;
+        if self.n_unused > 0 {
+            writeln!(f, "unused        {} tensors that gpt-oss does not have", self.n_unused)?;
+        }
+        if self.is_complete() {
+            return writeln!(f, "complete      yes");
+        }
+        writeln!(f, "complete      no, {} faults:", self.faults.len())?;
+        for fault in self.faults.iter().take(10) {
+            writeln!(f, "  {fault}")?;
+        }
+        match self.faults.len().saturating_sub(10) {
+            0 => Ok(()),
+            n_more => writeln!(f, "  and {n_more} more"),
+        }
+    }
+}
