@@ -16,7 +16,7 @@ pub use builder::AgentBuilder;
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::DEVELOPER as DEVELOPER_TEMPLATE;
 
-use crate::engine::{Engine, EngineError, SamplingParams};
+use crate::engine::{Engine, EngineError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token};
 use crate::journal::{Journal, JournalError, Record};
 use crate::policy::{Approver, Policy};
@@ -112,6 +112,11 @@ impl Agent {
     /// What the session used so far.
     pub fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// What runs the session.
+    pub fn model(&self) -> &ModelDescription {
+        self.engine.description()
     }
 
     /// The session's tools.

@@ -152,7 +152,7 @@ impl Policy {
     }
 
     /// The strongest answer and, of the rules that give it, the one whose id comes first, whatever the file's order.
-    fn ruling(&self, tool: &ToolId, effect: Effect) -> (Answer, &str) {
+    pub fn ruling(&self, tool: &ToolId, effect: Effect) -> (Answer, &str) {
         self.rules
             .iter()
             .filter(|rule| rule.speaks_of(tool, effect))
