@@ -1,4 +1,7 @@
-"""Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [held]`.
+"""Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [SET [KIND]]`.
+
+SET is `known` (words that training never shows), `unseen` (names of tools and parameters too) or `shown` (the README's questions);
+KIND fixes the prompt: `default` is the program's own.
 
 A bundle is a system and a developer message and several short conversations under them ("branches"). The project's renderer
 (render.rs) turns each into token ids and a loss mask; nothing here knows a token.
@@ -195,13 +198,38 @@ def fill(template, slots):
         else: out, rest = out + before + "{", after
     return out + rest
 
+# What the README shows, and a few words more of each kind.
+SHOWN = [("What is 23 * 47?", "calc", {"expression": "23 * 47"}), ("What is 12.5 * 80?", "calc", {"expression": "12.5 * 80"}), ("What is 7 / 3?", "calc", {"expression": "7 / 3"}),
+         ("What time is it in Tokyo?", "clock_now", {"zone": "Asia/Tokyo"}), ("What date is 90 days from today?", "clock_add", {"start": "today", "duration": "90 days"}),
+         ("How many days are there between 2026-11-24 and 2026-12-24?", "clock_between", {"start": "2026-11-24", "end": "2026-12-24"}),
+         ("Note that the key is under the mat", "notes_add", {"text": "the key is under the mat"}), ("What are my notes?", "notes_list", {}), ("Find my notes about the key", "notes_search", {"query": "key"}),
+         ("Hello", None, None), ("Draw me a fox", None, None)]
+
+def shown(generator):
+    """One prompt as the program writes it, with the README's questions."""
+    bundle = generator.bundle(1, kind="default")
+    say = lambda text: {"role": "assistant", "channel": "final", "text": text}
+    bundle["branches"] = []
+    for ask, name, arguments in SHOWN:
+        messages = [{"role": "user", "text": ask}]
+        messages += [generator.call(name, arguments)] if name else [say(ABSENT if "fox" in ask else SMALL[0][1])]
+        bundle["branches"].append({"category": "shown", "messages": messages})
+    return bundle
+
 if __name__ == "__main__":
     root, out, n, seed, *held = sys.argv[1:]
+    if held and held[0] == "shown":
+        generator = Generator(root, int(seed))
+        with open(out, "w") as file:
+            for _ in range(int(n)):
+                file.write(json.dumps(shown(generator), ensure_ascii=False) + "\n")
+        sys.exit()
+    kind = held[1] if len(held) > 1 else None
     generator = Generator(root, int(seed), held[0] if held else None)
     with open(out, "w") as file:
         for index in range(int(n)):
             # The first bundles declare few tools, so that the model learns to copy before it learns to choose.
             share = index / int(n)
             max_tools = 8 if held or share > .15 else 2 if share < .05 else 4
-            kind = None if held or share > .05 else generator.f.pick("subset", "other")
-            file.write(json.dumps(generator.bundle(10, max_tools, kind), ensure_ascii=False) + "\n")
+            drawn = kind if held or share > .05 else generator.f.pick("subset", "other")
+            file.write(json.dumps(generator.bundle(10, max_tools, drawn), ensure_ascii=False) + "\n")

@@ -30,6 +30,8 @@ pub struct Checkpoint {
     pub(crate) tensors: BTreeMap<String, Tensor>,
     /// Files that hold them.
     pub(crate) n_shards: usize,
+    /// Counting each quantised weight once.
+    pub(crate) n_parameters: u64,
 }
 
 /// A tensor: its form, and its bytes in little-endian order, row after row.
@@ -72,7 +74,9 @@ impl Checkpoint {
         let absolute = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
         let name = absolute.file_name().map_or("model".into(), |name| name.to_string_lossy().into_owned());
         tracing::debug!(name, n_tensors = tensors.len(), n_shards = shards.len(), "checkpoint opened");
-        Ok(Self { name, notice: None, config, path: directory.to_owned(), tensors, n_shards: shards.len() })
+        let n_parameters = Part::all(&config).map(|part| part.n_parameters(&config)).sum();
+        let (path, n_shards) = (directory.to_owned(), shards.len());
+        Ok(Self { name, notice: None, config, path, tensors, n_shards, n_parameters })
     }
 
     /// The tensor for `part`, when it is there and of the form that the configuration promises.
@@ -101,7 +105,7 @@ impl Checkpoint {
 
     /// Parameters, counting each quantised weight once.
     pub fn n_parameters(&self) -> u64 {
-        Part::all(&self.config).map(|part| part.n_parameters(&self.config)).sum()
+        self.n_parameters
     }
 
     /// Bytes of all tensors.
