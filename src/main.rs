@@ -1,2 +1,7 @@
 //! The program: argv in, exit code out.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(ossicle::cli::main())
+}

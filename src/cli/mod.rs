@@ -1,1 +1,82 @@
-//! The cli.
+//! The terminal's edge: arguments to commands, events to the screen, errors to exit codes.
+//!
+//! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
+//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools`, `models`, `doctor`.
+
+mod approve;
+mod args;
+mod chat;
+mod doctor;
+mod editor;
+mod models;
+mod render;
+mod report;
+mod run;
+mod session;
+mod terminal;
+mod tools;
+
+use args::{Color, Command, CommandLine};
+use clap::Parser;
+use render::Screen;
+use report::Failure;
+use tracing_subscriber::EnvFilter;
+
+/// Runs the program with the process's arguments. Returns its exit code: 0 answered, 1 failure, 2 usage or configuration,
+/// 3 a limit, 4 a denied call, 6 no model, 130 interrupted.
+pub fn main() -> u8 {
+    // Usage errors, help and version end here, with 2 or 0.
+    let line = CommandLine::parse();
+    match line.general.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let screen = Screen::of_process();
+    start_log(line.general.verbose, &screen);
+    match start(&line, &screen) {
+        Ok(()) => report::exit::ANSWERED,
+        Err(failure) => {
+            screen.raw(&failure.render(screen.colour(), render::terminal_width()));
+            failure.code()
+        }
+    }
+}
+
+fn start(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
+    if let Some(folder) = &line.general.folder {
+        std::env::set_current_dir(folder)
+            .map_err(|error| Failure::usage(format!("cannot work in {}: {error}", folder.display())))?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = runtime.block_on(command(line, screen));
+    // A thread that still blocks (a model being loaded when Ctrl-C came) must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn command(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
+    let flags = &line.session;
+    match &line.command {
+        None | Some(Command::Chat) => chat::chat(flags, screen).await,
+        Some(Command::Run(run)) => run::run(run, flags, screen).await,
+        Some(Command::Tool(args::Tool::List { json })) => tools::list(*json, flags),
+        Some(Command::Models(args::Models::Inspect { folder })) => {
+            models::inspect(folder.as_deref().or(flags.model.as_deref()))
+        }
+        Some(Command::Doctor) => doctor::doctor(flags).await,
+    }
+}
+
+/// The log goes to stderr, past whatever is shown there. `-v` beats RUST_LOG, RUST_LOG beats the default.
+fn start_log(verbose: u8, screen: &Screen) {
+    let filter = match verbose {
+        0 => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        1 => EnvFilter::new("warn,ossicle=info"),
+        _ => EnvFilter::new("info,ossicle=debug"),
+    };
+    let screen = screen.clone();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || screen.clone());
+    // It is set once; in tests somebody else may have been first.
+    let _ = log.try_init();
+}

@@ -1,0 +1,264 @@
+//! The command line, exactly as it was typed. What it means is [`Session::settings`]'s matter and that of the commands.
+
+use crate::config::Settings;
+use crate::harmony::ReasoningEffort;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Talk to a gpt-oss model on this machine, with tools that run in a sandbox.
+///
+/// Without a command it opens the chat. `ossicle run "What is 23 * 47?"` asks once.
+#[derive(Debug, Parser)]
+#[command(name = "ossicle", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) session: Session,
+    #[command(flatten)]
+    pub(super) general: General,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
+nobody could approve it, 6 the model cannot be used, 130 interrupted. A broken pipe is 0.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Ask once: the answer goes to stdout, everything else to stderr
+    #[command(visible_alias = "exec")]
+    Run(Run),
+    /// Talk in the terminal
+    Chat,
+    /// The tools that the model can call
+    #[command(subcommand)]
+    Tool(Tool),
+    /// Models
+    #[command(subcommand)]
+    Models(Models),
+    /// Check that everything is in place, and say what is not
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// What to ask; `-` reads it from stdin, and a piped stdin is read as well
+    ///
+    /// Piped stdin alone is the prompt. Beside a prompt it follows it, between <stdin> and </stdin>.
+    pub(super) prompt: Option<String>,
+    /// Write the answer into FILE too, exactly as the model wrote it
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) output_last_message: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tool {
+    /// List them, with what the policy says to each
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Models {
+    /// Describe a checkpoint without loading it
+    Inspect {
+        /// A folder in the official safetensors layout; the embedded model when left out
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// What a session is made of. Each is accepted before and after the command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Session")]
+pub(super) struct Session {
+    /// A checkpoint folder in the official safetensors layout; a small embedded model when left out
+    #[arg(short, long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) model: Option<PathBuf>,
+    /// How long the model may think
+    #[arg(long, global = true, value_enum)]
+    pub(super) reasoning_effort: Option<Effort>,
+    /// 0 always takes the likeliest token, higher is more varied
+    #[arg(long, global = true, value_name = "T", value_parser = temperature)]
+    pub(super) temperature: Option<f32>,
+    /// The same seed and temperature give the same answer
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Stop a turn after this many generations
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) max_steps: Option<NonZeroUsize>,
+    /// Stop a turn after this time: 90, 90s, 5m or 1h
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+    /// What happens when the policy wants a call approved
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub(super) approve: Approve,
+    /// Who may do what; the default lets tools look, asks before they write, and lets nothing leave the machine
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) policy: Option<PathBuf>,
+    /// Keep no journal of the session
+    #[arg(long, global = true)]
+    pub(super) ephemeral: bool,
+    /// Use nothing beyond this machine. This version never does: it has no code for the network
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+}
+
+/// How the program behaves, whatever it does.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "General")]
+pub(super) struct General {
+    /// Work in this folder; other paths are relative to it
+    #[arg(short = 'C', long = "cd", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) folder: Option<PathBuf>,
+    /// When to use colours; NO_COLOR is heeded too
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// Log to stderr what happens (-vv: all of it); RUST_LOG chooses more finely
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Approve {
+    /// Ask in the terminal; without one the call is refused
+    #[default]
+    Ask,
+    /// Refuse the call
+    Never,
+    /// Approve it unasked; what the policy denies stays denied
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl Effort {
+    pub(super) fn resolve(self) -> ReasoningEffort {
+        match self {
+            Self::Low => ReasoningEffort::Low,
+            Self::Medium => ReasoningEffort::Medium,
+            Self::High => ReasoningEffort::High,
+        }
+    }
+}
+
+impl Session {
+    /// The flags as settings; what was not typed is left to the configuration file and the defaults.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            model: self.model.clone(),
+            policy: self.policy.clone(),
+            reasoning_effort: self.reasoning_effort.map(Effort::resolve),
+            temperature: self.temperature,
+            seed: self.seed,
+            max_steps: self.max_steps.map(NonZeroUsize::get),
+            timeout: self.timeout,
+            ephemeral: self.ephemeral,
+            ..Settings::default()
+        }
+    }
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("write a number from 0 to 2".into()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, seconds) = match text.as_bytes().last() {
+        Some(b's') => (&text[..text.len() - 1], 1),
+        Some(b'm') => (&text[..text.len() - 1], 60),
+        Some(b'h') => (&text[..text.len() - 1], 3600),
+        _ => (text, 1),
+    };
+    let n = digits.parse::<u32>().ok().filter(|n| *n > 0);
+    let n = n.ok_or("write a whole number above 0, of seconds or with s, m or h behind it")?;
+    Ok(Duration::from_secs(u64::from(n) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_command() {
+        for line in [
+            "ossicle --seed 7 -m models/x run hi",
+            "ossicle run --seed 7 hi -m models/x",
+            "ossicle exec hi --model models/x --seed 7",
+        ] {
+            let parsed = parse(line).unwrap();
+            let settings = parsed.session.settings();
+            assert_eq!((settings.seed, settings.model), (Some(7), Some("models/x".into())), "{line}");
+            assert!(matches!(parsed.command, Some(Command::Run(Run { prompt: Some(prompt), .. })) if prompt == "hi"));
+        }
+        let bare = parse("ossicle --reasoning-effort high").unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!(bare.session.settings().reasoning_effort, Some(ReasoningEffort::High));
+        assert_eq!(parse("ossicle").unwrap().session.settings(), Settings::default());
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_usage_errors() {
+        for flag in [
+            "--timeout 0",
+            "--timeout 1.5",
+            "--timeout m",
+            "--timeout 5d",
+            "--timeout 99999999999",
+            "--timeout é",
+            "--temperature NaN",
+            "--temperature -1",
+            "--temperature 3",
+            "--max-steps 0",
+            "--seed -1",
+            "--seed x",
+            "--approve maybe",
+            "--reasoning-effort extreme",
+            "--color sometimes",
+        ] {
+            let error = parse(&format!("ossicle run hi {flag}")).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{flag}");
+        }
+    }
+
+    #[test]
+    fn times_are_read() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `ossicle doctor`: is everything in place? Each part is tried, and what fails says what to do.
+
+use super::report::{Failure, exit};
+use super::{args, session, terminal};
+use crate::config::{self, ConfigError, Paths, Settings};
+use crate::engine::models::{self, Inspection};
+use crate::journal::{SqliteStore, Store};
+use crate::policy::ToolId;
+use std::error::Error;
+use std::io::{self, Write};
+
+/// Prints a line for each part. A part that does not work is a failure of the whole.
+pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    findings.good("version", &format!("ossicle {}, {}", env!("CARGO_PKG_VERSION"), processor()))?;
+    let paths = Paths::from_environment()?;
+    for (what, folder) in
+        [("settings", &paths.config), ("data", &paths.data), ("state", &paths.state), ("cache", &paths.cache)]
+    {
+        findings.good(what, &folder.display().to_string())?;
+    }
+    match session::settings(flags) {
+        Ok((settings, paths)) => parts(&settings, &paths, &mut findings).await?,
+        Err(failure) => findings.bad("settings", &failure)?,
+    }
+    match findings.n_bad {
+        0 => Ok(()),
+        1 => Err(Failure::new(exit::FAILURE, "one part does not work")),
+        n_bad => Err(Failure::new(exit::FAILURE, format!("{n_bad} parts do not work"))),
+    }
+}
+
+async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> io::Result<()> {
+    findings.record("model", model(settings))?;
+    let known = match config::toolbox(paths) {
+        Ok(toolbox) => {
+            let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
+            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+            findings.good("tools", &names.join(", "))?;
+            known
+        }
+        Err(error) => {
+            findings.bad("tools", &error)?;
+            Vec::new()
+        }
+    };
+    match config::policy(settings) {
+        Ok(policy) => {
+            findings.good("policy", &format!("{}, {} rules", policy.name(), policy.rules().len()))?;
+            for warning in policy.check(&known) {
+                findings.line("odd", "policy", &warning.to_string())?;
+            }
+        }
+        Err(error) => findings.bad("policy", &error)?,
+    }
+    findings.record("journal", journal(paths).await)?;
+    findings.good("network", "not used: this version has no code for it")
+}
+
+fn model(settings: &Settings) -> Result<String, ConfigError> {
+    let checkpoint = match &settings.model {
+        Some(folder) => models::open(folder)?,
+        None => models::embedded()?,
+    };
+    let name = checkpoint.name.clone();
+    let inspection = Inspection::of(checkpoint);
+    match inspection.faults.first() {
+        None => Ok(format!("{name}, complete")),
+        Some(fault) => Ok(format!("{name}, with {} faults: {fault}", inspection.faults.len())),
+    }
+}
+
+async fn journal(paths: &Paths) -> Result<String, ConfigError> {
+    let path = paths.journal();
+    let sessions = SqliteStore::open(&path)?.sessions().await?;
+    Ok(format!("{}, {} sessions", path.display(), sessions.len()))
+}
+
+/// What the engine can use of this machine.
+fn processor() -> String {
+    let threads = num_cpus::get_physical();
+    #[cfg(target_arch = "x86_64")]
+    let kernels = if std::is_x86_feature_detected!("avx2") { "AVX2" } else { "no AVX2: the engine will be slow" };
+    #[cfg(not(target_arch = "x86_64"))]
+    let kernels = std::env::consts::ARCH;
+    format!("{threads} cores, {kernels}")
+}
+
+/// Lines on stdout, and how many of them are bad.
+#[derive(Default)]
+struct Findings {
+    n_bad: usize,
+}
+
+impl Findings {
+    fn line(&self, mark: &str, what: &str, text: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "{mark:<4} {what:<9} {}", terminal::line(text))
+    }
+
+    fn good(&self, what: &str, text: &str) -> io::Result<()> {
+        self.line("ok", what, text)
+    }
+
+    fn bad(&mut self, what: &str, error: &dyn Error) -> io::Result<()> {
+        self.n_bad += 1;
+        self.line("BAD", what, &error.to_string())
+    }
+
+    fn record(&mut self, what: &str, found: Result<String, ConfigError>) -> io::Result<()> {
+        match found {
+            Ok(text) => self.good(what, &text),
+            Err(error) => self.bad(what, &error),
+        }
+    }
+}

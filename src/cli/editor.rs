@@ -1,0 +1,125 @@
+//! The chat's line: editing, history, and more than one line where the text asks for it. The only place that names rustyline.
+
+use super::chat::COMMANDS;
+use super::report::Failure;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Cmd, Config, Context, Helper, KeyCode, KeyEvent, Modifiers};
+use std::path::{Path, PathBuf};
+
+/// What the person did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Typed(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// Ctrl-D, or the end of a file.
+    Ended,
+}
+
+pub(super) struct Editor {
+    editor: rustyline::Editor<Rules, FileHistory>,
+    history: PathBuf,
+}
+
+impl Editor {
+    /// An editor with the history of earlier chats, when there is one.
+    pub(super) fn open(history: &Path) -> Result<Self, Failure> {
+        let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
+        let mut editor = rustyline::Editor::with_config(config).map_err(broken)?;
+        editor.set_helper(Some(Rules));
+        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+        if let Err(error) = make_private(history).and_then(|()| editor.load_history(history)) {
+            tracing::info!(%error, "no history of lines");
+        }
+        Ok(Self { editor, history: history.to_owned() })
+    }
+
+    pub(super) fn line(&mut self) -> Result<Line, Failure> {
+        match self.editor.readline("> ") {
+            Ok(line) => {
+                if let Err(error) =
+                    self.editor.add_history_entry(&line).and_then(|_| self.editor.append_history(&self.history))
+                {
+                    tracing::info!(%error, "the line is not kept in the history");
+                }
+                Ok(Line::Typed(line.replace("\\\n", "\n")))
+            }
+            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Line::Ended),
+            Err(error) => Err(broken(error)),
+        }
+    }
+}
+
+fn broken(error: ReadlineError) -> Failure {
+    match error {
+        ReadlineError::Io(error) => error.into(),
+        error => Failure::new(super::report::exit::FAILURE, format!("the terminal cannot be used: {error}")),
+    }
+}
+
+/// The history holds what a person said: it is theirs alone.
+fn make_private(history: &Path) -> rustyline::Result<()> {
+    if let Some(folder) = history.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(history)?;
+    Ok(())
+}
+
+/// When a line goes on, and what Tab completes.
+struct Rules;
+
+/// Whether what was typed so far wants another line.
+fn goes_on(text: &str) -> bool {
+    text.ends_with('\\') || text.lines().filter(|line| line.trim_start().starts_with("```")).count() % 2 == 1
+}
+
+impl Validator for Rules {
+    fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let more = goes_on(context.input());
+        Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+    }
+}
+
+impl Completer for Rules {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _context: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let typed = &line[..pos];
+        let fitting = COMMANDS.iter().filter(|(name, _)| typed.starts_with('/') && name.starts_with(typed));
+        Ok((0, fitting.map(|(name, _)| (*name).to_owned()).collect()))
+    }
+}
+
+impl Hinter for Rules {
+    type Hint = String;
+}
+
+impl Highlighter for Rules {}
+
+impl Helper for Rules {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_and_an_open_fence_want_more() {
+        for text in ["a \\", "```", "look:\n```rust\nfn main() {}", "```a\n```\n```"] {
+            assert!(goes_on(text), "{text:?}");
+        }
+        for text in ["", "a", "a\\b", "```\ncode\n```", "a `` b"] {
+            assert!(!goes_on(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! A turn on the screen: reasoning dimmed, one line for each call, the answer; a spinner or a bar where one has to wait.
+//!
+//! What it is not: it asks nothing and decides nothing. The answer goes to stdout, everything else to stderr. Start at
+//! [`Screen`], which is cheap to clone: the turn, an approval and the log draw on the same one.
+
+use super::terminal;
+use crate::agent::{CallOutcome, Event, EventSink};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Where a session is shown.
+#[derive(Clone)]
+pub(super) struct Screen(Arc<Mutex<State>>);
+
+/// A prompt shorter than this, in tokens, is read before a bar could be seen.
+const BAR_FROM: usize = 256;
+
+/// The width of a line where there is no terminal to ask.
+const PLAIN_WIDTH: usize = 400;
+
+struct State {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    /// Whether the answer is shown as it comes. Into a pipe it is written once, when it is known to be one.
+    stream: bool,
+    /// Whether spinners and bars make sense.
+    live: bool,
+    colour: bool,
+    section: Section,
+    /// Whether the last thing written ended a line.
+    at_line_start: bool,
+    bar: ProgressBar,
+    /// The calls that have started: tool and arguments.
+    calls: HashMap<u64, (String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Nothing,
+    Reasoning,
+    Preamble,
+    Answer,
+}
+
+/// How something is written on stderr.
+#[derive(Clone, Copy)]
+pub(super) enum Ink {
+    Plain,
+    Dim,
+    Bold,
+    Green,
+    Yellow,
+    Red,
+}
+
+impl Ink {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "0",
+            Self::Dim => "2",
+            Self::Bold => "1",
+            Self::Green => "32",
+            Self::Yellow => "33",
+            Self::Red => "31",
+        }
+    }
+}
+
+impl Screen {
+    /// The process's own stdout and stderr. Colours are anstream's choice, which the command line has set.
+    pub(super) fn of_process() -> Self {
+        let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+        let (stream, live) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), stream, live, colour)
+    }
+
+    fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, stream: bool, live: bool, colour: bool) -> Self {
+        let (section, bar) = (Section::Nothing, ProgressBar::hidden());
+        let calls = HashMap::new();
+        Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, section, at_line_start: true, bar, calls })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn colour(&self) -> bool {
+        self.state().colour
+    }
+
+    /// Shows that something is going on, until something else is shown.
+    pub(super) fn wait(&self, message: &str) {
+        self.state().spin(message);
+    }
+
+    /// Takes spinners and bars away, and ends the line.
+    pub(super) fn settle(&self) {
+        self.state().end_section();
+    }
+
+    /// A line on stderr. The text is made harmless.
+    pub(super) fn say(&self, ink: Ink, text: &str) {
+        let mut state = self.state();
+        state.end_section();
+        state.err_line(ink, &terminal::block(text));
+    }
+
+    /// A line on stderr that is not ended: somebody answers behind it.
+    pub(super) fn ask(&self, text: &str) {
+        let mut state = self.state();
+        state.end_section();
+        let text = state.inked(Ink::Bold, &terminal::block(text));
+        state.write_err(&text);
+    }
+
+    /// Text that is known to be harmless, or whose escapes are meant, on stderr.
+    pub(super) fn raw(&self, text: &str) {
+        let mut state = self.state();
+        state.end_section();
+        state.write_err(text);
+    }
+
+    /// The answer, where it was not shown as it came. Fails when nobody reads it.
+    pub(super) fn answer(&self, text: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.end_section();
+        if state.stream || text.is_empty() {
+            return Ok(());
+        }
+        let text = terminal::block(text);
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        write!(state.out, "{text}{end}")?;
+        state.out.flush()
+    }
+}
+
+impl EventSink for Screen {
+    fn event(&mut self, event: Event) {
+        let mut state = self.state();
+        match event {
+            Event::TurnStarted => state.spin("reading"),
+            Event::Prefill { done, total } => state.prefill(done, total),
+            Event::Reasoning(text) => state.stream(Section::Reasoning, &text),
+            Event::Preamble(text) => state.stream(Section::Preamble, &text),
+            Event::Answer(text) if state.stream => state.stream(Section::Answer, &text),
+            Event::Answer(_) => {}
+            Event::CallStarted { id, tool, arguments } => {
+                state.end_section();
+                state.spin(&terminal::line(&tool));
+                state.calls.insert(id, (tool, arguments));
+            }
+            Event::CallFinished { id, outcome, text, duration } => state.call(id, outcome, &text, duration),
+            Event::Warning(text) => {
+                state.end_section();
+                state.err_line(Ink::Yellow, &format!("warning: {}", terminal::block(&text)));
+            }
+            Event::TurnEnded { usage, .. } => {
+                state.end_section();
+                state.calls.clear();
+                tracing::info!(
+                    prompt_tokens = usage.prompt_tokens,
+                    reused_tokens = usage.reused_tokens,
+                    generated_tokens = usage.generated_tokens,
+                    steps = usage.n_steps,
+                    calls = usage.n_calls,
+                    "the turn ended"
+                );
+            }
+        }
+    }
+}
+
+impl State {
+    /// Writes to stderr; when nobody reads that, the turn goes on all the same.
+    fn write_err(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+    }
+
+    fn inked(&self, ink: Ink, text: &str) -> String {
+        if self.colour && !text.is_empty() { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.to_owned() }
+    }
+
+    fn err_line(&mut self, ink: Ink, text: &str) {
+        let text = self.inked(ink, text) + "\n";
+        self.write_err(&text);
+    }
+
+    fn quiet(&mut self) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+    }
+
+    /// Takes the bar away and ends the line, on the stream it was begun on.
+    fn end_section(&mut self) {
+        self.quiet();
+        if !self.at_line_start {
+            if self.section == Section::Answer {
+                let _ = self.out.write_all(b"\n").and_then(|()| self.out.flush());
+            } else {
+                self.write_err("\n");
+            }
+        }
+        self.at_line_start = true;
+        self.section = Section::Nothing;
+    }
+
+    fn stream(&mut self, section: Section, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if self.section != section {
+            self.end_section();
+            self.section = section;
+        }
+        self.quiet();
+        let text = terminal::block(text);
+        match section {
+            Section::Answer => {
+                let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+            }
+            Section::Reasoning => {
+                let text = self.inked(Ink::Dim, &text);
+                self.write_err(&text);
+            }
+            Section::Preamble | Section::Nothing => self.write_err(&text),
+        }
+        self.at_line_start = text.ends_with('\n');
+    }
+
+    fn spin(&mut self, message: &str) {
+        self.quiet();
+        if self.live {
+            self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            self.bar.set_style(style("{spinner} {msg}"));
+            self.bar.set_message(terminal::line(message).into_owned());
+            self.bar.enable_steady_tick(Duration::from_millis(100));
+        }
+    }
+
+    fn prefill(&mut self, done: usize, total: usize) {
+        if done >= total {
+            self.spin("thinking");
+        } else if total >= BAR_FROM && self.live {
+            if self.bar.length().is_none() {
+                self.quiet();
+                self.bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+                self.bar.set_style(style("  reading {bar:30} {pos}/{len} tokens, {eta} left"));
+            }
+            self.bar.set_position(done as u64);
+        }
+    }
+
+    /// A call on one line: mark, tool, arguments, result, time.
+    fn call(&mut self, id: u64, outcome: CallOutcome, text: &str, duration: Duration) {
+        self.end_section();
+        let (tool, arguments) = self.calls.remove(&id).unwrap_or_default();
+        let (mark, ink) = match outcome {
+            CallOutcome::Ok => ("✓", Ink::Green),
+            CallOutcome::Error => ("✗", Ink::Red),
+            CallOutcome::Denied => ("⊘", Ink::Yellow),
+            CallOutcome::Cancelled => ("■", Ink::Yellow),
+        };
+        let width = if self.live { terminal_width() } else { PLAIN_WIDTH };
+        let time = format!(" ({})", readable(duration));
+        let tool = terminal::line(&tool).into_owned();
+        let tool = terminal::fit(&tool, width / 3).into_owned();
+        // What is left after the mark, the tool, the arrow and the time is shared by arguments and result.
+        let left = width.saturating_sub(console::measure_text_width(&tool) + time.len() + " ✓   → ".chars().count());
+        let (arguments, result) = (terminal::line(&arguments), terminal::line(text.trim_end()));
+        let result =
+            terminal::fit(&result, (left / 2).max(left.saturating_sub(console::measure_text_width(&arguments))));
+        let arguments = terminal::fit(&arguments, left.saturating_sub(console::measure_text_width(&result)));
+        let line = format!(
+            " {} {tool} {arguments} {} {result}{}\n",
+            self.inked(ink, mark),
+            self.inked(Ink::Dim, "→"),
+            self.inked(Ink::Dim, &time)
+        );
+        self.write_err(&line);
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates in this file are well-formed")
+}
+
+pub(super) fn terminal_width() -> usize {
+    console::Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+}
+
+/// Three digits are enough for people.
+fn readable(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        s if s < 0.0995 => format!("{:.1} ms", s * 1e3),
+        s if s < 0.9995 => format!("{:.0} ms", s * 1e3),
+        s if s < 99.95 => format!("{s:.1} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+/// The log's way to the screen: whole lines, harmless, above whatever is shown.
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        let text = String::from_utf8_lossy(bytes);
+        let text = terminal::block(&text).into_owned();
+        if !state.at_line_start {
+            state.end_section();
+        }
+        let bar = state.bar.clone();
+        bar.suspend(|| state.write_err(&text));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{TurnEnd, Usage};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Buffer {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn turn() -> Vec<Event> {
+        vec![
+            Event::TurnStarted,
+            Event::Prefill { done: 10, total: 1000 },
+            Event::Prefill { done: 1000, total: 1000 },
+            Event::Reasoning("I should ".into()),
+            Event::Reasoning("calculate\u{1b}[2J.".into()),
+            Event::CallStarted { id: 1, tool: "calc.calc".into(), arguments: "{\"expression\":\n\"23 * 47\"}".into() },
+            Event::CallFinished {
+                id: 1,
+                outcome: CallOutcome::Ok,
+                text: "1081\n".into(),
+                duration: Duration::from_millis(2),
+            },
+            Event::Warning("odd".into()),
+            Event::Answer("It is ".into()),
+            Event::Answer("1081.\u{7}".into()),
+            Event::TurnEnded { end: TurnEnd::Answered, usage: Usage::default() },
+        ]
+    }
+
+    /// What stands on stdout and stderr after a turn.
+    fn show(events: Vec<Event>, stream: bool, colour: bool) -> (String, String) {
+        let (out, err) = (Buffer::default(), Buffer::default());
+        let mut screen = Screen::new(Box::new(out.clone()), Box::new(err.clone()), stream, false, colour);
+        for event in events {
+            screen.event(event);
+        }
+        screen.answer("It is 1081.\u{7}").unwrap();
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn the_answer_alone_is_on_stdout() {
+        for stream in [false, true] {
+            let (out, err) = show(turn(), stream, false);
+            assert_eq!(out, "It is 1081.\\u{7}\n");
+            assert_eq!(
+                err,
+                "I should calculate\\e[2J.\n ✓ calc.calc {\"expression\":\\n\"23 * 47\"} → 1081 (2.0 ms)\nwarning: odd\n"
+            );
+        }
+    }
+
+    #[test]
+    fn colours_are_the_programs_own() {
+        let (out, err) = show(turn(), true, true);
+        assert!(!out.contains('\u{1b}'), "{out:?}");
+        assert!(err.starts_with("\u{1b}[2mI should \u{1b}[0m\u{1b}[2mcalculate\\e[2J.\u{1b}[0m\n"), "{err:?}");
+    }
+
+    #[test]
+    fn a_long_call_stays_on_its_line() {
+        let long = "x".repeat(5000);
+        let events = vec![
+            Event::CallStarted { id: 1, tool: "a.b".into(), arguments: long.clone() },
+            Event::CallFinished { id: 1, outcome: CallOutcome::Error, text: long, duration: Duration::from_secs(100) },
+        ];
+        let (_, err) = show(events, false, false);
+        assert_eq!(err.lines().count(), 1);
+        let width = console::measure_text_width(err.trim_end());
+        assert!(width <= PLAIN_WIDTH && width > PLAIN_WIDTH - 10, "{width}");
+        assert!(err.contains("(2 min)") && err.matches('…').count() == 2, "{err}");
+    }
+
+    #[test]
+    fn the_log_does_not_write_into_a_line() {
+        let (out, err) = (Buffer::default(), Buffer::default());
+        let mut screen = Screen::new(Box::new(out), Box::new(err.clone()), false, false, false);
+        screen.event(Event::Reasoning("thinking".into()));
+        screen.write_all("WARN \u{1b}c\n".as_bytes()).unwrap();
+        assert_eq!(err.text(), "thinking\nWARN \\ec\n");
+    }
+
+    #[test]
+    fn times_are_readable() {
+        for (ms, text) in
+            [(0, "0.0 ms"), (2, "2.0 ms"), (250, "250 ms"), (1500, "1.5 s"), (99_900, "99.9 s"), (180_000, "3 min")]
+        {
+            assert_eq!(readable(Duration::from_millis(ms)), text);
+        }
+    }
+}

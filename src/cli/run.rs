@@ -1,0 +1,94 @@
+//! `ossicle run`: one question. The answer alone goes to stdout.
+
+use super::args;
+use super::render::Screen;
+use super::report::{Failure, ended};
+use super::session;
+use std::io::{self, IsTerminal, Read};
+
+/// More text than this is no prompt. In bytes.
+const LIMIT: u64 = 16 * 1024 * 1024;
+
+pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+    let prompt = prompt(run.prompt.as_deref(), io::stdin().is_terminal(), io::stdin(), screen)?;
+    let (settings, paths) = session::settings(flags)?;
+    let mut agent = session::open(settings, &paths, flags.approve, screen).await?;
+    let answer = session::ask(&mut agent, &prompt, screen).await?;
+    if let Some(file) = &run.output_last_message {
+        std::fs::write(file, &answer.text).map_err(|error| {
+            Failure::new(super::report::exit::FAILURE, format!("{} cannot be written: {error}", file.display()))
+        })?;
+    }
+    screen.answer(&answer.text)?;
+    ended(answer.end).map_or(Ok(()), Err)
+}
+
+/// What was typed, what was piped in, or the one followed by the other.
+fn prompt(typed: Option<&str>, is_terminal: bool, stdin: impl Read, screen: &Screen) -> Result<String, Failure> {
+    let prompt = match typed {
+        Some("-") | None if is_terminal && typed.is_none() => {
+            return Err(Failure::usage("there is no prompt")
+                .help("ossicle run \"What is 23 * 47?\", or `ossicle` for the chat"));
+        }
+        Some("-") | None => read(stdin, screen)?,
+        Some(typed) if is_terminal => typed.to_owned(),
+        Some(typed) => {
+            let piped = read(stdin, screen)?;
+            match piped.trim() {
+                "" => typed.to_owned(),
+                _ => format!("{typed}\n\n<stdin>\n{}\n</stdin>", piped.trim_end_matches('\n')),
+            }
+        }
+    };
+    if prompt.trim().is_empty() {
+        return Err(Failure::usage("the prompt is empty").help("write what you want to know behind `ossicle run`"));
+    }
+    Ok(prompt)
+}
+
+fn read(stdin: impl Read, screen: &Screen) -> Result<String, Failure> {
+    screen.wait("reading stdin");
+    let mut bytes = Vec::new();
+    let read = stdin.take(LIMIT + 1).read_to_end(&mut bytes);
+    screen.settle();
+    read?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(Failure::usage(format!("stdin holds more than {} MiB", LIMIT >> 20)).help("pipe in less"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Failure::usage(format!("stdin is not text: {}", error.utf8_error())).help("pipe in UTF-8 text")
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(typed: Option<&str>, is_terminal: bool, stdin: &str, expect: Option<&str>) {
+        let got = prompt(typed, is_terminal, stdin.as_bytes(), &Screen::of_process());
+        assert_eq!(got.ok().as_deref(), expect, "{typed:?} {stdin:?}");
+    }
+
+    #[test]
+    fn a_prompt_is_typed_or_piped_or_both() {
+        check(Some("hi"), true, "not read", Some("hi"));
+        check(Some("hi"), false, "", Some("hi"));
+        check(Some("sum up"), false, "one\ntwo\n", Some("sum up\n\n<stdin>\none\ntwo\n</stdin>"));
+        check(None, false, "piped\n", Some("piped\n"));
+        check(Some("-"), false, "piped", Some("piped"));
+        check(Some("-"), true, "typed after the command", Some("typed after the command"));
+        check(None, true, "", None);
+        check(None, false, "\n", None);
+        check(Some(" "), true, "", None);
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let screen = Screen::of_process();
+        let failure = prompt(None, false, &b"\xff\xfe"[..], &screen).unwrap_err();
+        assert!(failure.to_string().contains("not text"), "{failure}");
+        let failure = prompt(None, false, io::repeat(b'x'), &screen).unwrap_err();
+        assert!(failure.to_string().contains("16 MiB"), "{failure}");
+    }
+}
