@@ -71,7 +71,9 @@ class Fillers:
 
     def date(self): return f"{self.r.randint(1995, 2040)}-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
     def time(self): return f"{self.r.randint(0, 23):02}:{self.r.choice([0, 0, 15, 30, 45, self.r.randint(0, 59)]):02}"
-    def duration(self): return f"{self.r.randint(2, self.pick(9, 30, 99, 400))} {self.pick('days', 'days', 'weeks', 'months', 'years', 'hours')}"
+    def duration(self):
+        n, unit = self.r.randint(1, self.pick(9, 30, 99, 400)), self.pick("days", "days", "weeks", "months", "years", "hours")
+        return f"{n} {unit if n > 1 else unit[:-1]}"
 
     def sentence(self):
         """What people write down: half of it words at random, half of it sentences of daily life."""

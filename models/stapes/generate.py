@@ -1,13 +1,15 @@
 """Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [SET [KIND]]`.
 
 SET is `known` (words that training never shows), `unseen` (names of tools and parameters too) or `shown` (the README's questions);
-KIND fixes the prompt: `default` is the program's own.
+KIND fixes the prompt: `default` is the program's own, `other` has no bundled tool, so a gate that counts tools never seen is
+`unseen other`.
 
 A bundle is a system and a developer message and several short conversations under them ("branches"). The project's renderer
 (render.rs) turns each into token ids and a loss mask; nothing here knows a token.
 """
 import json, random, sys
 from fillers import *
+from namespaces import DECLARATIONS, browser_turn, python_turn
 import families
 
 SMALL = [(["Hi", "Hello", "Hey", "Good morning", "hello there", "Hi there!", "Good evening"], "Hello! How can I help you?"),
@@ -16,10 +18,11 @@ SMALL = [(["Hi", "Hello", "Hey", "Good morning", "hello there", "Hi there!", "Go
          (["Bye", "Goodbye", "See you"], "Goodbye!"), (["How are you?", "How is it going?"], "I am fine, thank you."),
          (["What can you do?", "Help", "What can I ask you?"], "I can call the functions that I was given and tell you what they say.")]
 ABSENT = "I have no function for that."
+DENIALS = ["error: denied by the user; do not try this call again in this turn", "error: denied by the policy rule `{}`; do not try this call again in this turn",
+           "error: the policy rule `{}` wants the user's approval and nobody can be asked; do not try this call again in this turn"]
 OTHER_ABSENT = ["Order a pizza", "Book a flight to {C}", "Write a poem about {W}", "Fix my {O}", "Call {C}", "Turn on the {O}", "Print the {O}", "Who won the {O} game?", "Tell me a joke about {W}",
                 "Write a story about {W}", "Book a table at {C}", "Play chess with me", "Buy {W} for me", "What is the capital of {C}?", "Send a fax to {C}", "Open the {O} door"]
 OTHER_INSTRUCTIONS = ["You are a helpful assistant.", "Answer briefly.", "Use the functions when they help.", None]
-PYTHON = "Use this tool to execute Python code in your chain of thought. The code will not be shown to the user. This tool should be used for internal reasoning, but not for code that is intended to be visible to the user (e.g. when creating plots, tables, or files)."
 
 class Generator:
     def __init__(self, root, seed, held=None):
@@ -62,6 +65,7 @@ class Generator:
         """kind: None draws one; `default` is the program's own prompt."""
         r, f = self.r, self.f
         kind = kind or f.pick(["default"] * 8 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 9 + ["none"])
+        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < .12]
         chosen = []
         if kind in ("default", "subset", "mixed"):
             keys = self.order if kind == "default" else r.sample(self.order, r.randint(1, min(5, max_tools)))
@@ -69,7 +73,7 @@ class Generator:
             if kind != "default": r.shuffle(keys)
         if kind in ("mixed", "other"):
             taken = {"note_add": "notes_add", "note_list": "notes_list", "time": "clock_now", "calc": "calc"}
-            free = [family for family in families.KNOWN if taken.get(family.key) not in {c.key for c in chosen}]
+            free = [family for family in families.KNOWN if taken.get(family.key) not in {c.key for c in chosen} and not (browser_turn in builtins and family.key == "search")]
             n = r.randint(1, max(1, max_tools - len({c.key for c in chosen})))
             r.shuffle(free)
             chosen = chosen + [self.invented() if r.random() < (.5 if self.unseen else .3) else free.pop() for _ in range(min(n, 8))]
@@ -83,22 +87,21 @@ class Generator:
         listed = [declaration for declaration, _ in declarations.values()]
         if kind == "default": listed = [declarations[key][0] for key in self.order]
         elif r.random() < .8: r.shuffle(listed)
-        python = kind != "default" and r.random() < .12
         system = {"date": f"20{r.randint(24, 30)}-{r.randint(1, 12):02}-{r.randint(1, 28):02}", "effort": f.pick(["low", "high"] + ["medium"] * 6)}
-        if python: system["builtins"] = [{"name": "python", "description": PYTHON, "functions": []}]
+        if builtins: system["builtins"] = [DECLARATIONS[turn] for turn in builtins]
         own = kind == "default" or r.random() < .7
         developer = {"instructions": self.instructions if own else f.pick(OTHER_INSTRUCTIONS), "functions": listed}
-        branches = [self.branch(tools, python) for _ in range(n_branches)]
+        branches = [self.branch(tools, builtins) for _ in range(n_branches)]
         return {"kind": kind, "system": system, "developer": developer, "branches": branches}
 
     # ---- conversations
-    def branch(self, tools, python):
+    def branch(self, tools, builtins):
         r = self.r
         turns, category = [], ""
         n_history = 0 if r.random() < .6 else r.randint(1, 3)
         for n in range(n_history + 1):
             last = n == n_history
-            category, messages = self.turn(tools, python)
+            category, messages = self.turn(tools, builtins)
             if not last:
                 # A finished turn has lost its reasoning, and nothing of it is learnt again.
                 messages = [message for message in messages if message.get("channel") != "analysis"]
@@ -106,7 +109,7 @@ class Generator:
                 turns.append(message if last else {**message, "history": True})
         return {"category": category, "messages": turns}
 
-    def turn(self, tools, python):
+    def turn(self, tools, builtins):
         r, f = self.r, self.f
         x = r.random()
         say = lambda text: {"role": "assistant", "channel": "final", "text": text}
@@ -115,20 +118,20 @@ class Generator:
         if x < .07:
             asks, answer = r.choice(SMALL)
             return "small", [user(r.choice(asks)), think("No function is needed."), say(answer)]
-        if python and x < .4:
-            numbers = ", ".join(f.number(.1) for _ in range(r.randint(2, 5)))
-            ask, code = f.pick((f"Use python to sum {numbers}", f"print(sum([{numbers}]))"), (f"Which is the largest of {numbers}? Use python.", f"print(max([{numbers}]))"), (f"Sort {numbers} with python", f"print(sorted([{numbers}]))"))
-            result = f.number()
-            return "python", [user(ask), think("I use python."), {"role": "assistant", "channel": "analysis", "to": "python", "type": "code", "text": code},
-                              {"role": "tool", "name": "python", "channel": "analysis", "text": result + "\n"}, say(f"The result is {result}.")]
+        if builtins and x < .4:
+            turn = f.pick(builtins)
+            ask, thought, steps, answer = turn(f)
+            return turn.__name__.removesuffix("_turn"), [user(ask), think(thought), *steps, say(answer)]
         if x < .17 or not tools:
             present = {family.key for family, *_ in tools}
             overlap = {"notes_add": "note_add", "notes_list": "note_list", "clock_now": "time", "calc": "calc"}
             present |= {overlap[key] for key in present if key in overlap}
             if present & {"clock_now", "clock_add"}: present.add("time")
             if present & {"notes_add", "notes_list", "notes_search"}: present |= {"note_add", "note_list"}
+            if browser_turn in builtins: present |= {"search", "news", "ask"}
             absent = [family for family in families.KNOWN if family.key not in present]
-            ask = r.choice(r.choice(absent).asks) if r.random() < .7 else r.choice(OTHER_ABSENT)
+            pictures = [family for family in absent if family.key == "image"]
+            ask = r.choice(r.choice(pictures if pictures and r.random() < .15 else absent).asks) if r.random() < .7 else r.choice(OTHER_ABSENT)
             return "absent", [user(fill(ask, self.slots())), think("No function fits."), say(ABSENT)]
         # The families of one bundled tool count once, so that each tool is asked for equally often.
         key = r.choice(sorted({id(declaration) for _, declaration, _ in tools}, key=lambda i: [id(d) for _, d, _ in tools].index(i)))
@@ -151,7 +154,7 @@ class Generator:
         messages = [user(ask), think(f"I will use {name}."), self.call(name, arguments)]
         if r.random() < .07:
             if r.random() < .3:
-                messages += [self.result(name, f.pick("error: denied by the user; do not try this call again in this turn", "error: denied by the policy rule `" + f.word() + "`; do not try this call again in this turn")), say("I was not allowed to do that.")]
+                messages += [self.result(name, f.pick(DENIALS).format(f.word())), say("I was not allowed to do that.")]
             else:
                 problem = f.pick("invalid arguments: division by zero", f.phrase(2, 4), "invalid arguments: " + f.phrase(1, 4), "the tool was stopped after 5s, its time limit; ask for less")
                 messages += [self.result(name, "error: " + problem), say(f"That did not work: {problem}.")]
@@ -178,7 +181,8 @@ class Generator:
         f, r = self.f, self.r
         unit = r.choice(UNITS); unit = unit if r.random() < .5 else unit[::-1]
         (place, zone), (other, other_zone) = r.sample(sorted(ZONES.items()), 2)
-        query = f.word() if self.held or r.random() < .7 else f.pick(THINGS + PLACES)
+        # The query begins a JSON string, where the word has no space before it: only such words can be copied.
+        query = f.first_word() if self.held or r.random() < .7 else f.pick(THINGS + PLACES)
         notes = [f"{n + 1}. {f.sentence()}" for n in range(r.randint(1, 4))]
         return {"E": f.expression(), "R": f.number(.25), "Y": f"{r.randint(0, 999)}." + "".join(str(r.randint(0, 9)) for _ in range(29)), "W": f.phrase(1, 3), "L": f.sentence(), "O": f.first_word(), "C": f.name(), "K": f.name(),
                 "N": f.number(), "u": unit[0], "v": unit[1], "G": r.choice(LANGUAGES), "A": r.choice(CURRENCIES), "B": r.choice(CURRENCIES), "S": f.pick("on", "off"), "D": r.choice(DAYS), "X": f.pick("sunny", "rainy", "cloudy", "windy", "snowy"),
