@@ -2,6 +2,7 @@
 
 The models that we follow call them on the analysis channel. Python takes raw code, the browser JSON.
 """
+
 import json
 
 PYTHON = {
@@ -13,7 +14,11 @@ PYTHON = {
 
 def _function(name, description, required, **types):
     properties = {key: {"type": kind} for key, kind in types.items()}
-    return {"name": name, "description": description, "parameters": {"type": "object", "properties": properties, "required": required}}
+    return {
+        "name": name,
+        "description": description,
+        "parameters": {"type": "object", "properties": properties, "required": required},
+    }
 
 
 BROWSER = {
@@ -41,7 +46,8 @@ def python_turn(f):
     ask, code = f.pick(
         (f"Use python to sum {numbers}", f"print(sum([{numbers}]))"),
         (f"Which is the largest of {numbers}? Use python.", f"print(max([{numbers}]))"),
-        (f"Sort {numbers} with python", f"print(sorted([{numbers}]))"))
+        (f"Sort {numbers} with python", f"print(sorted([{numbers}]))"),
+    )
     result = f.number()
     return ask, "I use python.", [_call("python", code), _result("python", result + "\n")], f"The result is {result}."
 
@@ -52,17 +58,34 @@ def browser_turn(f):
     fact = f.phrase(2, 4)
     if f.r.random() < 0.25:
         pattern = f.first_word()
-        steps = [_call("browser.open", json.dumps({"id": f"https://{site}"})), _result("browser.open", f"[0] {title}\nL0: {topic}\nL1: {fact}"),
-                 _call("browser.find", json.dumps({"pattern": pattern})), _result("browser.find", f"[1] {pattern} in {title}\nL1: {fact}")]
+        steps = [
+            _call("browser.open", json.dumps({"id": f"https://{site}"})),
+            _result("browser.open", f"[0] {title}\nL0: {topic}\nL1: {fact}"),
+            _call("browser.find", json.dumps({"pattern": pattern})),
+            _result("browser.find", f"[1] {pattern} in {title}\nL1: {fact}"),
+        ]
         ask = f.pick(f"Open https://{site} and find {pattern}", f"Look for {pattern} on https://{site}")
         return ask, "I use the browser.", steps, f"It says: {fact}【1†L1】"
-    steps = [_call("browser.search", json.dumps({"query": topic})), _result("browser.search", f"[0] {topic}\nL0: 【0†{title}†{site}】 {fact}")]
-    ask = f.pick(f"Search the web for {topic}", f"Look on the web for {topic}", f"Find on the internet: {topic}", f"Browse the web for {topic}")
+    steps = [
+        _call("browser.search", json.dumps({"query": topic})),
+        _result("browser.search", f"[0] {topic}\nL0: 【0†{title}†{site}】 {fact}"),
+    ]
+    ask = f.pick(
+        f"Search the web for {topic}",
+        f"Look on the web for {topic}",
+        f"Find on the internet: {topic}",
+        f"Browse the web for {topic}",
+    )
     if f.r.random() < 0.5:
         return ask, "I use the browser.", steps, f"I found: {fact}【0†L0】"
     page = f.phrase(2, 4)
     steps += [_call("browser.open", json.dumps({"id": "0"})), _result("browser.open", f"[1] {title}\nL0: {page}")]
-    return f.pick(f"{ask} and open the first result", f"{ask}, then read the first page"), "I use the browser.", steps, f"It says: {page}【1†L0】"
+    return (
+        f.pick(f"{ask} and open the first result", f"{ask}, then read the first page"),
+        "I use the browser.",
+        steps,
+        f"It says: {page}【1†L0】",
+    )
 
 
 DECLARATIONS = {browser_turn: BROWSER, python_turn: PYTHON}
