@@ -1,5 +1,6 @@
 """Exports a checkpoint: `export.py WORK OUT [FULL]` writes OUT/stapes.safetensors.zst and OUT/config.json, and with FULL the
 official layout with whole embedding and head matrices, for transformers and for `ossicle -m FULL`."""
+
 import json, os, sys
 
 import torch
@@ -12,7 +13,9 @@ from tokens import VOCAB, code_table
 
 def load(work):
     saved = torch.load(f"{work}/stapes.pt", weights_only=False)
-    model = Stapes(Config(**saved["config"]), torch.from_numpy(code_table(f"{work}/codes.npy")), saved["model"]["learned"])
+    model = Stapes(
+        Config(**saved["config"]), torch.from_numpy(code_table(f"{work}/codes.npy")), saved["model"]["learned"]
+    )
     model.load_state_dict(saved["model"])
     return model.eval(), saved
 
@@ -34,13 +37,21 @@ def body(model):
     tensors = {"model.norm.weight": model.nf}
     for n, layer in enumerate(model.layers):
         at = f"model.layers.{n}."
-        tensors |= {at + "input_layernorm.weight": layer.n1, at + "post_attention_layernorm.weight": layer.n2, at + "self_attn.sinks": layer.sink,
-                    at + "mlp.router.weight": layer.router, at + "mlp.router.bias": layer.rb}
+        tensors |= {
+            at + "input_layernorm.weight": layer.n1,
+            at + "post_attention_layernorm.weight": layer.n2,
+            at + "self_attn.sinks": layer.sink,
+            at + "mlp.router.weight": layer.router,
+            at + "mlp.router.bias": layer.rb,
+        }
         for name in "qkvo":
             tensors[at + f"self_attn.{name}_proj.weight"] = getattr(layer, name)
             tensors[at + f"self_attn.{name}_proj.bias"] = getattr(layer, name + "b")
         experts = at + "mlp.experts."
-        for name, weight, bias in (("gate_up", interleaved(layer.gate, layer.up), interleaved(layer.gb, layer.ub)), ("down", layer.down, layer.db)):
+        for name, weight, bias in (
+            ("gate_up", interleaved(layer.gate, layer.up), interleaved(layer.gb, layer.ub)),
+            ("down", layer.down, layer.db),
+        ):
             tensors[experts + f"{name}_proj_blocks"], tensors[experts + f"{name}_proj_scales"] = packed(weight)
             tensors[experts + f"{name}_proj_bias"] = bias
     return {name: (t if t.dtype == torch.uint8 else t.detach().bfloat16()).contiguous() for name, t in tensors.items()}
@@ -48,13 +59,47 @@ def body(model):
 
 def config(c):
     return dict(
-        architectures=["GptOssForCausalLM"], model_type="gpt_oss", attention_bias=True, attention_dropout=0.0, eos_token_id=[200002, 199999, 200012], pad_token_id=199999,
-        experts_per_token=c.topk, num_experts_per_tok=c.topk, num_local_experts=c.experts, head_dim=c.hd, hidden_act="silu", hidden_size=c.d, initial_context_length=4096,
-        initializer_range=0.02, intermediate_size=c.ff, layer_types=["sliding_attention", "full_attention"] * (c.layers // 2), max_position_embeddings=131072,
-        num_attention_heads=c.heads, num_key_value_heads=c.kv, num_hidden_layers=c.layers, output_router_logits=False, rms_norm_eps=1e-5,
-        rope_scaling={name: value for name, value in ROPE.items() if name != "rope_theta"}, rope_theta=ROPE["rope_theta"], router_aux_loss_coef=0.9, sliding_window=c.window,
-        swiglu_limit=7.0, tie_word_embeddings=False, use_cache=True, vocab_size=VOCAB, torch_dtype="bfloat16",
-        quantization_config=dict(quant_method="mxfp4", modules_to_not_convert=["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]))
+        architectures=["GptOssForCausalLM"],
+        model_type="gpt_oss",
+        attention_bias=True,
+        attention_dropout=0.0,
+        eos_token_id=[200002, 199999, 200012],
+        pad_token_id=199999,
+        experts_per_token=c.topk,
+        num_experts_per_tok=c.topk,
+        num_local_experts=c.experts,
+        head_dim=c.hd,
+        hidden_act="silu",
+        hidden_size=c.d,
+        initial_context_length=4096,
+        initializer_range=0.02,
+        intermediate_size=c.ff,
+        layer_types=["sliding_attention", "full_attention"] * (c.layers // 2),
+        max_position_embeddings=131072,
+        num_attention_heads=c.heads,
+        num_key_value_heads=c.kv,
+        num_hidden_layers=c.layers,
+        output_router_logits=False,
+        rms_norm_eps=1e-5,
+        rope_scaling={name: value for name, value in ROPE.items() if name != "rope_theta"},
+        rope_theta=ROPE["rope_theta"],
+        router_aux_loss_coef=0.9,
+        sliding_window=c.window,
+        swiglu_limit=7.0,
+        tie_word_embeddings=False,
+        use_cache=True,
+        vocab_size=VOCAB,
+        torch_dtype="bfloat16",
+        quantization_config=dict(
+            quant_method="mxfp4",
+            modules_to_not_convert=[
+                "model.layers.*.self_attn",
+                "model.layers.*.mlp.router",
+                "model.embed_tokens",
+                "lm_head",
+            ],
+        ),
+    )
 
 
 @torch.no_grad()
@@ -62,19 +107,40 @@ def main():
     work, out, *full = sys.argv[1:]
     model, saved = load(work)
     tensors = body(model)
-    halved = {"m_in": model.m_in.bfloat16(), "m_out": model.m_out.bfloat16(), "e_in": model.e_in.bfloat16(), "e_out": model.e_out.bfloat16()}
-    factors = {"stapes.code_to_embedding": halved["m_in"], "stapes.code_to_head": halved["m_out"], "stapes.learned_ids": model.learned.int(),
-               "stapes.learned_embedding": halved["e_in"], "stapes.learned_head": halved["e_out"]}
+    halved = {
+        "m_in": model.m_in.bfloat16(),
+        "m_out": model.m_out.bfloat16(),
+        "e_in": model.e_in.bfloat16(),
+        "e_out": model.e_out.bfloat16(),
+    }
+    factors = {
+        "stapes.code_to_embedding": halved["m_in"],
+        "stapes.code_to_head": halved["m_out"],
+        "stapes.learned_ids": model.learned.int(),
+        "stapes.learned_embedding": halved["e_in"],
+        "stapes.learned_head": halved["e_out"],
+    }
     raw = save({name: t.contiguous() for name, t in (tensors | factors).items()})
     os.makedirs(out, exist_ok=True)
     with open(f"{out}/stapes.safetensors.zst", "wb") as file:
         file.write(zstandard.ZstdCompressor(level=19).compress(raw))
     text = json.dumps(config(model.c), indent=1) + "\n"
     open(f"{out}/config.json", "w").write(text)
-    print("steps", saved["step"], "learnt tokens", saved["seen"], "raw", len(raw), "compressed", os.path.getsize(f"{out}/stapes.safetensors.zst"))
+    print(
+        "steps",
+        saved["step"],
+        "learnt tokens",
+        saved["seen"],
+        "raw",
+        len(raw),
+        "compressed",
+        os.path.getsize(f"{out}/stapes.safetensors.zst"),
+    )
     if full:
         every = torch.arange(VOCAB)
-        tensors["model.embed_tokens.weight"] = model.rows(every, halved["m_in"].float(), halved["e_in"].float()).bfloat16()
+        tensors["model.embed_tokens.weight"] = model.rows(
+            every, halved["m_in"].float(), halved["e_in"].float()
+        ).bfloat16()
         tensors["lm_head.weight"] = model.rows(every, halved["m_out"].float(), halved["e_out"].float()).bfloat16()
         os.makedirs(full[0], exist_ok=True)
         save_file(tensors, f"{full[0]}/model.safetensors", metadata={"format": "pt"})

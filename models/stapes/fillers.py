@@ -3,6 +3,7 @@
 Words are single o200k tokens with their leading space, so that a request can hold any of some 18,000 words and the model
 must copy instead of remember. A word's stem decides whether it is held out, so no spelling of it is ever seen.
 """
+
 import base64, os, random
 
 RANKS = {}
@@ -10,11 +11,13 @@ for line in open(os.environ["O200K"], "rb"):
     token, rank = line.split()
     RANKS[base64.b64decode(token)] = int(rank)
 
+
 def is_held_out(word):
     value = 0xCBF29CE484222325
     for byte in b"held" + word.lower().encode():
         value = ((value ^ byte) * 0x100000001B3) % 2**64
     return value % 5 == 0
+
 
 def _words(capital):
     found = []
@@ -27,17 +30,56 @@ def _words(capital):
                 found.append(word)
     return found
 
+
 WORDS, NAMES = _words(False), _words(True)
 FIRST = [word for word in WORDS if word.encode() in RANKS]
-ZONES = {"Tokyo": "Asia/Tokyo", "Paris": "Europe/Paris", "London": "Europe/London", "Berlin": "Europe/Berlin", "New York": "America/New_York",
-         "Sydney": "Australia/Sydney", "Madrid": "Europe/Madrid", "Rome": "Europe/Rome", "Moscow": "Europe/Moscow", "Shanghai": "Asia/Shanghai",
-         "Singapore": "Asia/Singapore", "Dubai": "Asia/Dubai", "Cairo": "Africa/Cairo", "Nairobi": "Africa/Nairobi", "Chicago": "America/Chicago",
-         "Denver": "America/Denver", "Los Angeles": "America/Los_Angeles", "Toronto": "America/Toronto", "Mexico City": "America/Mexico_City",
-         "Seoul": "Asia/Seoul", "Hong Kong": "Asia/Hong_Kong", "Istanbul": "Europe/Istanbul", "Vienna": "Europe/Vienna", "Oslo": "Europe/Oslo",
-         "Stockholm": "Europe/Stockholm", "Lisbon": "Europe/Lisbon", "Athens": "Europe/Athens", "Dublin": "Europe/Dublin", "Zurich": "Europe/Zurich",
-         "Auckland": "Pacific/Auckland", "Kolkata": "Asia/Kolkata", "Bangkok": "Asia/Bangkok", "Lima": "America/Lima", "Bogota": "America/Bogota"}
+ZONES = {
+    "Tokyo": "Asia/Tokyo",
+    "Paris": "Europe/Paris",
+    "London": "Europe/London",
+    "Berlin": "Europe/Berlin",
+    "New York": "America/New_York",
+    "Sydney": "Australia/Sydney",
+    "Madrid": "Europe/Madrid",
+    "Rome": "Europe/Rome",
+    "Moscow": "Europe/Moscow",
+    "Shanghai": "Asia/Shanghai",
+    "Singapore": "Asia/Singapore",
+    "Dubai": "Asia/Dubai",
+    "Cairo": "Africa/Cairo",
+    "Nairobi": "Africa/Nairobi",
+    "Chicago": "America/Chicago",
+    "Denver": "America/Denver",
+    "Los Angeles": "America/Los_Angeles",
+    "Toronto": "America/Toronto",
+    "Mexico City": "America/Mexico_City",
+    "Seoul": "Asia/Seoul",
+    "Hong Kong": "Asia/Hong_Kong",
+    "Istanbul": "Europe/Istanbul",
+    "Vienna": "Europe/Vienna",
+    "Oslo": "Europe/Oslo",
+    "Stockholm": "Europe/Stockholm",
+    "Lisbon": "Europe/Lisbon",
+    "Athens": "Europe/Athens",
+    "Dublin": "Europe/Dublin",
+    "Zurich": "Europe/Zurich",
+    "Auckland": "Pacific/Auckland",
+    "Kolkata": "Asia/Kolkata",
+    "Bangkok": "Asia/Bangkok",
+    "Lima": "America/Lima",
+    "Bogota": "America/Bogota",
+}
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-UNITS = [("km", "miles"), ("meters", "feet"), ("kg", "pounds"), ("celsius", "fahrenheit"), ("liters", "gallons"), ("inches", "cm"), ("grams", "ounces"), ("acres", "hectares")]
+UNITS = [
+    ("km", "miles"),
+    ("meters", "feet"),
+    ("kg", "pounds"),
+    ("celsius", "fahrenheit"),
+    ("liters", "gallons"),
+    ("inches", "cm"),
+    ("grams", "ounces"),
+    ("acres", "hectares"),
+]
 LANGUAGES = "French German Spanish Italian Japanese Polish Dutch Korean Swedish Greek Latin Arabic".split()
 CURRENCIES = "USD EUR GBP JPY CHF CAD AUD INR".split()
 THINGS = "key phone bag book car bike charger passport wallet umbrella camera ticket lamp box letter".split()
@@ -54,14 +96,27 @@ class Fillers:
         keep = lambda words: [word for word in words if is_held_out(word) == held_out]
         self.words, self.first, self.names = keep(WORDS), keep(FIRST), keep(NAMES)
 
-    def pick(self, *options): return self.r.choice(options[0] if len(options) == 1 else options)
+    def pick(self, *options):
+        return self.r.choice(options[0] if len(options) == 1 else options)
+
     # Frequent words (low ranks) come somewhat more often than rare ones.
-    def _draw(self, words): return words[int(len(words) * self.r.random() ** 1.5)]
-    def word(self): return self._draw(self.words)
-    def first_word(self): return self._draw(self.first)
-    def name(self): return self._draw(self.names)
-    def phrase(self, low=1, high=3): return " ".join([self.first_word()] + [self.word() for _ in range(self.r.randint(low, high) - 1)])
-    def identifier(self): return "_".join(self.first_word() for _ in range(self.pick(1, 2, 2)))
+    def _draw(self, words):
+        return words[int(len(words) * self.r.random() ** 1.5)]
+
+    def word(self):
+        return self._draw(self.words)
+
+    def first_word(self):
+        return self._draw(self.first)
+
+    def name(self):
+        return self._draw(self.names)
+
+    def phrase(self, low=1, high=3):
+        return " ".join([self.first_word()] + [self.word() for _ in range(self.r.randint(low, high) - 1)])
+
+    def identifier(self):
+        return "_".join(self.first_word() for _ in range(self.pick(1, 2, 2)))
 
     def number(self, decimals=0.15):
         r = self.r
@@ -69,31 +124,50 @@ class Fillers:
             return f"{r.uniform(0, 10 ** r.randint(1, 3)):.{r.randint(1, 2)}f}"
         return str(r.randint(0, 10 ** self.pick(1, 2, 2, 2, 3, 3, 4, 5, 6, 7)))
 
-    def date(self): return f"{self.r.randint(1995, 2040)}-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
-    def time(self): return f"{self.r.randint(0, 23):02}:{self.r.choice([0, 0, 15, 30, 45, self.r.randint(0, 59)]):02}"
-    def duration(self): return f"{self.r.randint(2, self.pick(9, 30, 99, 400))} {self.pick('days', 'days', 'weeks', 'months', 'years', 'hours')}"
+    def date(self):
+        return f"{self.r.randint(1995, 2040)}-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
+
+    def time(self):
+        return f"{self.r.randint(0, 23):02}:{self.r.choice([0, 0, 15, 30, 45, self.r.randint(0, 59)]):02}"
+
+    def duration(self):
+        n, unit = self.r.randint(1, self.pick(9, 30, 99, 400)), self.pick(
+            "days", "days", "weeks", "months", "years", "hours"
+        )
+        return f"{n} {unit if n > 1 else unit[:-1]}"
 
     def sentence(self):
         """What people write down: half of it words at random, half of it sentences of daily life."""
         r = self.r
-        if r.random() < .45:
+        if r.random() < 0.45:
             return self.phrase(2, 5)
-        thing = lambda: self.pick(THINGS) if r.random() < .4 and not self.held_out else self.word()
-        place = lambda: self.pick(PLACES) if r.random() < .4 and not self.held_out else self.word()
+        thing = lambda: self.pick(THINGS) if r.random() < 0.4 and not self.held_out else self.word()
+        place = lambda: self.pick(PLACES) if r.random() < 0.4 and not self.held_out else self.word()
         return self.pick(
             lambda: f"the {thing()} is {self.pick('under', 'on', 'in', 'behind', 'near')} the {place()}",
-            lambda: f"buy {thing()} and {thing()}", lambda: f"buy {self.phrase(1, 2)}", lambda: f"call {self.name()} on {self.pick(DAYS)}",
-            lambda: f"{self.name()} likes {thing()}", lambda: f"the {thing()} meeting is at {self.time()}",
-            lambda: f"water the {place()}", lambda: f"pay {self.number(0)} for the {thing()}", lambda: f"my {thing()} is {self.word()}")()
+            lambda: f"buy {thing()} and {thing()}",
+            lambda: f"buy {self.phrase(1, 2)}",
+            lambda: f"call {self.name()} on {self.pick(DAYS)}",
+            lambda: f"{self.name()} likes {thing()}",
+            lambda: f"the {thing()} meeting is at {self.time()}",
+            lambda: f"water the {place()}",
+            lambda: f"pay {self.number(0)} for the {thing()}",
+            lambda: f"my {thing()} is {self.word()}",
+        )()
 
     def expression(self):
         r, n = self.r, self.number
-        glue = " " if r.random() < .8 else ""
+        glue = " " if r.random() < 0.8 else ""
         op = lambda: f"{glue}{self.pick('+', '-', '*', '*', '/')}{glue}"
         shape = r.random()
-        if shape < .72: return f"{n()}{op()}{n()}"
-        if shape < .82: return f"{n()}{op()}{n()}{op()}{n()}"
-        if shape < .90: return f"({n()}{op()}{n()}){op()}{n()}"
-        if shape < .94: return f"{n()}{op()}({n()}{op()}{n()})"
-        if shape < .97: return f"{n(0)}{glue}^{glue}{r.randint(2, 9)}"
+        if shape < 0.72:
+            return f"{n()}{op()}{n()}"
+        if shape < 0.82:
+            return f"{n()}{op()}{n()}{op()}{n()}"
+        if shape < 0.90:
+            return f"({n()}{op()}{n()}){op()}{n()}"
+        if shape < 0.94:
+            return f"{n()}{op()}({n()}{op()}{n()})"
+        if shape < 0.97:
+            return f"{n(0)}{glue}^{glue}{r.randint(2, 9)}"
         return f"sqrt({n(0)})"

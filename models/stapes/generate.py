@@ -1,22 +1,58 @@
-"""Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [held]`.
+"""Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [SET [KIND]]`.
+
+SET is `known` (words that training never shows), `unseen` (names of tools and parameters too) or `shown` (the README's questions);
+KIND fixes the prompt: `default` is the program's own, `other` has no bundled tool, so a gate that counts tools never seen is
+`unseen other`.
 
 A bundle is a system and a developer message and several short conversations under them ("branches"). The project's renderer
 (render.rs) turns each into token ids and a loss mask; nothing here knows a token.
 """
+
 import json, random, sys
 from fillers import *
+from namespaces import DECLARATIONS, browser_turn, python_turn
 import families
 
-SMALL = [(["Hi", "Hello", "Hey", "Good morning", "hello there", "Hi there!", "Good evening"], "Hello! How can I help you?"),
-         (["Thanks", "Thank you", "thanks a lot", "Great, thank you!"], "You are welcome."),
-         (["Who are you?", "What are you?", "What is your name?"], "I am stapes, a tiny demonstration model inside Ossicle."),
-         (["Bye", "Goodbye", "See you"], "Goodbye!"), (["How are you?", "How is it going?"], "I am fine, thank you."),
-         (["What can you do?", "Help", "What can I ask you?"], "I can call the functions that I was given and tell you what they say.")]
+SMALL = [
+    (["Hi", "Hello", "Hey", "Good morning", "hello there", "Hi there!", "Good evening"], "Hello! How can I help you?"),
+    (["Thanks", "Thank you", "thanks a lot", "Great, thank you!"], "You are welcome."),
+    (
+        ["Who are you?", "What are you?", "What is your name?"],
+        "I am stapes, a tiny demonstration model inside Ossicle.",
+    ),
+    (["Bye", "Goodbye", "See you"], "Goodbye!"),
+    (["How are you?", "How is it going?"], "I am fine, thank you."),
+    (
+        ["What can you do?", "Help", "What can I ask you?"],
+        "I can call the functions that I was given and tell you what they say.",
+    ),
+]
 ABSENT = "I have no function for that."
-OTHER_ABSENT = ["Order a pizza", "Book a flight to {C}", "Write a poem about {W}", "Fix my {O}", "Call {C}", "Turn on the {O}", "Print the {O}", "Who won the {O} game?", "Tell me a joke about {W}",
-                "Write a story about {W}", "Book a table at {C}", "Play chess with me", "Buy {W} for me", "What is the capital of {C}?", "Send a fax to {C}", "Open the {O} door"]
+DENIALS = [
+    "error: denied by the user; do not try this call again in this turn",
+    "error: denied by the policy rule `{}`; do not try this call again in this turn",
+    "error: the policy rule `{}` wants the user's approval and nobody can be asked; do not try this call again in this turn",
+]
+OTHER_ABSENT = [
+    "Order a pizza",
+    "Book a flight to {C}",
+    "Write a poem about {W}",
+    "Fix my {O}",
+    "Call {C}",
+    "Turn on the {O}",
+    "Print the {O}",
+    "Who won the {O} game?",
+    "Tell me a joke about {W}",
+    "Write a story about {W}",
+    "Book a table at {C}",
+    "Play chess with me",
+    "Buy {W} for me",
+    "What is the capital of {C}?",
+    "Send a fax to {C}",
+    "Open the {O} door",
+]
 OTHER_INSTRUCTIONS = ["You are a helpful assistant.", "Answer briefly.", "Use the functions when they help.", None]
-PYTHON = "Use this tool to execute Python code in your chain of thought. The code will not be shown to the user. This tool should be used for internal reasoning, but not for code that is intended to be visible to the user (e.g. when creating plots, tables, or files)."
+
 
 class Generator:
     def __init__(self, root, seed, held=None):
@@ -31,27 +67,40 @@ class Generator:
         """A tool that nobody has heard of: only its description links it to the request."""
         f = self.f
         verb, what, kind = f.pick("Get", "Find", "Show", "Check", "Look up", "Count"), f.word(), f.word()
-        return families.F("invented", "-", [f"{verb} the {what} {kind} of an item.", f"{verb} the {what} {kind}."], [("item name key subject id", "string", "{O}")],
-            [f"{verb} the {what} {kind} of {{O}}", f"What is the {what} {kind} of {{O}}?", f"I need the {what} {kind} of {{O}}", f"{what} {kind} of {{O}} please"], ("{Q}", f"The {what} {kind} of {{O}} is {{Q}}."))
+        return families.F(
+            "invented",
+            "-",
+            [f"{verb} the {what} {kind} of an item.", f"{verb} the {what} {kind}."],
+            [("item name key subject id", "string", "{O}")],
+            [
+                f"{verb} the {what} {kind} of {{O}}",
+                f"What is the {what} {kind} of {{O}}?",
+                f"I need the {what} {kind} of {{O}}",
+                f"{what} {kind} of {{O}} please",
+            ],
+            ("{Q}", f"The {what} {kind} of {{O}} is {{Q}}."),
+        )
 
     def declare(self, family, used):
         f, r = self.f, self.r
         if family.bundled:
             return dict(family.bundled), None
-        fresh = family.names == ["-"] or self.unseen or (self.held is None and r.random() < .35)
+        fresh = family.names == ["-"] or self.unseen or (self.held is None and r.random() < 0.35)
         name = f.identifier() if fresh else r.choice(family.names)
         while name in used:
             name = f.identifier()
         names, properties = [], {}
         for options, kind, _ in family.parameters:
-            rename = r.random() < (.5 if self.unseen else .2 if self.held is None else 0)
+            rename = r.random() < (0.5 if self.unseen else 0.2 if self.held is None else 0)
             key = f.first_word() if rename else r.choice(options)
-            if key in properties: key += "_2"
+            if key in properties:
+                key += "_2"
             names.append(key)
             properties[key] = {"type": kind}
-            if r.random() < .25: properties[key]["description"] = f"The {key.replace('_', ' ')}"
+            if r.random() < 0.25:
+                properties[key]["description"] = f"The {key.replace('_', ' ')}"
         declaration = {"name": name, "description": r.choice(family.descriptions)}
-        if properties or r.random() < .5:
+        if properties or r.random() < 0.5:
             declaration["parameters"] = {"type": "object", "properties": properties, "required": names}
         return declaration, names
 
@@ -59,17 +108,26 @@ class Generator:
         """kind: None draws one; `default` is the program's own prompt."""
         r, f = self.r, self.f
         kind = kind or f.pick(["default"] * 8 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 9 + ["none"])
+        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.12]
         chosen = []
         if kind in ("default", "subset", "mixed"):
             keys = self.order if kind == "default" else r.sample(self.order, r.randint(1, min(5, max_tools)))
             chosen = [family for family in self.bundled if family.key in keys]
-            if kind != "default": r.shuffle(keys)
+            if kind != "default":
+                r.shuffle(keys)
         if kind in ("mixed", "other"):
             taken = {"note_add": "notes_add", "note_list": "notes_list", "time": "clock_now", "calc": "calc"}
-            free = [family for family in families.KNOWN if taken.get(family.key) not in {c.key for c in chosen}]
+            free = [
+                family
+                for family in families.KNOWN
+                if taken.get(family.key) not in {c.key for c in chosen}
+                and not (browser_turn in builtins and family.key == "search")
+            ]
             n = r.randint(1, max(1, max_tools - len({c.key for c in chosen})))
             r.shuffle(free)
-            chosen = chosen + [self.invented() if r.random() < (.5 if self.unseen else .3) else free.pop() for _ in range(min(n, 8))]
+            chosen = chosen + [
+                self.invented() if r.random() < (0.5 if self.unseen else 0.3) else free.pop() for _ in range(min(n, 8))
+            ]
         tools, declarations = [], {}
         for family in chosen:
             known = declarations.get(family.key) if family.bundled else None
@@ -78,24 +136,29 @@ class Generator:
                 declarations[family.key if family.bundled else f"#{len(declarations)}"] = known
             tools.append((family, *known))
         listed = [declaration for declaration, _ in declarations.values()]
-        if kind == "default": listed = [declarations[key][0] for key in self.order]
-        elif r.random() < .8: r.shuffle(listed)
-        python = kind != "default" and r.random() < .12
-        system = {"date": f"20{r.randint(24, 30)}-{r.randint(1, 12):02}-{r.randint(1, 28):02}", "effort": f.pick(["low", "high"] + ["medium"] * 6)}
-        if python: system["builtins"] = [{"name": "python", "description": PYTHON, "functions": []}]
-        own = kind == "default" or r.random() < .7
+        if kind == "default":
+            listed = [declarations[key][0] for key in self.order]
+        elif r.random() < 0.8:
+            r.shuffle(listed)
+        system = {
+            "date": f"20{r.randint(24, 30)}-{r.randint(1, 12):02}-{r.randint(1, 28):02}",
+            "effort": f.pick(["low", "high"] + ["medium"] * 6),
+        }
+        if builtins:
+            system["builtins"] = [DECLARATIONS[turn] for turn in builtins]
+        own = kind == "default" or r.random() < 0.7
         developer = {"instructions": self.instructions if own else f.pick(OTHER_INSTRUCTIONS), "functions": listed}
-        branches = [self.branch(tools, python) for _ in range(n_branches)]
+        branches = [self.branch(tools, builtins) for _ in range(n_branches)]
         return {"kind": kind, "system": system, "developer": developer, "branches": branches}
 
     # ---- conversations
-    def branch(self, tools, python):
+    def branch(self, tools, builtins):
         r = self.r
         turns, category = [], ""
-        n_history = 0 if r.random() < .6 else r.randint(1, 3)
+        n_history = 0 if r.random() < 0.6 else r.randint(1, 3)
         for n in range(n_history + 1):
             last = n == n_history
-            category, messages = self.turn(tools, python)
+            category, messages = self.turn(tools, builtins)
             if not last:
                 # A finished turn has lost its reasoning, and nothing of it is learnt again.
                 messages = [message for message in messages if message.get("channel") != "analysis"]
@@ -103,105 +166,232 @@ class Generator:
                 turns.append(message if last else {**message, "history": True})
         return {"category": category, "messages": turns}
 
-    def turn(self, tools, python):
+    def turn(self, tools, builtins):
         r, f = self.r, self.f
         x = r.random()
         say = lambda text: {"role": "assistant", "channel": "final", "text": text}
         think = lambda text: {"role": "assistant", "channel": "analysis", "text": text}
         user = lambda text: {"role": "user", "text": self.typed(text)}
-        if x < .07:
+        if x < 0.07:
             asks, answer = r.choice(SMALL)
             return "small", [user(r.choice(asks)), think("No function is needed."), say(answer)]
-        if python and x < .4:
-            numbers = ", ".join(f.number(.1) for _ in range(r.randint(2, 5)))
-            ask, code = f.pick((f"Use python to sum {numbers}", f"print(sum([{numbers}]))"), (f"Which is the largest of {numbers}? Use python.", f"print(max([{numbers}]))"), (f"Sort {numbers} with python", f"print(sorted([{numbers}]))"))
-            result = f.number()
-            return "python", [user(ask), think("I use python."), {"role": "assistant", "channel": "analysis", "to": "python", "type": "code", "text": code},
-                              {"role": "tool", "name": "python", "channel": "analysis", "text": result + "\n"}, say(f"The result is {result}.")]
-        if x < .17 or not tools:
+        if builtins and x < 0.4:
+            turn = f.pick(builtins)
+            ask, thought, steps, answer = turn(f)
+            return turn.__name__.removesuffix("_turn"), [user(ask), think(thought), *steps, say(answer)]
+        if x < 0.17 or not tools:
             present = {family.key for family, *_ in tools}
             overlap = {"notes_add": "note_add", "notes_list": "note_list", "clock_now": "time", "calc": "calc"}
             present |= {overlap[key] for key in present if key in overlap}
-            if present & {"clock_now", "clock_add"}: present.add("time")
-            if present & {"notes_add", "notes_list", "notes_search"}: present |= {"note_add", "note_list"}
+            if present & {"clock_now", "clock_add"}:
+                present.add("time")
+            if present & {"notes_add", "notes_list", "notes_search"}:
+                present |= {"note_add", "note_list"}
+            if browser_turn in builtins:
+                present |= {"search", "news", "ask"}
             absent = [family for family in families.KNOWN if family.key not in present]
-            ask = r.choice(r.choice(absent).asks) if r.random() < .7 else r.choice(OTHER_ABSENT)
+            pictures = [family for family in absent if family.key == "image"]
+            ask = (
+                r.choice(r.choice(pictures if pictures and r.random() < 0.15 else absent).asks)
+                if r.random() < 0.7
+                else r.choice(OTHER_ABSENT)
+            )
             return "absent", [user(fill(ask, self.slots())), think("No function fits."), say(ABSENT)]
         # The families of one bundled tool count once, so that each tool is asked for equally often.
-        key = r.choice(sorted({id(declaration) for _, declaration, _ in tools}, key=lambda i: [id(d) for _, d, _ in tools].index(i)))
+        key = r.choice(
+            sorted(
+                {id(declaration) for _, declaration, _ in tools}, key=lambda i: [id(d) for _, d, _ in tools].index(i)
+            )
+        )
         family, declaration, names = r.choice([tool for tool in tools if id(tool[1]) == key])
         slots = self.slots()
         ask = fill(r.choice(family.asks), slots)
         if family.bundled:
             arguments = {name: fill(template, slots) for name, template in family.parameters}
         else:
-            arguments = {name: number_or(kind, fill(template, slots)) for name, (_, kind, template) in zip(names, family.parameters)}
+            arguments = {
+                name: number_or(kind, fill(template, slots))
+                for name, (_, kind, template) in zip(names, family.parameters)
+            }
         name = declaration["name"]
         category = family.key
-        if family.key == "calc" and r.random() < .15:
+        if family.key == "calc" and r.random() < 0.15:
             a, b = f.number(), f.number()
-            ask, text = f.pick((f"What is {a}% of {b}?", f"{b} * {a} / 100"), (f"Add {a} and {b}", f"{a} + {b}"), (f"Multiply {a} by {b}", f"{a} * {b}"), (f"Divide {a} by {b}", f"{a} / {b}"), (f"What is {a} times {b}?", f"{a} * {b}"),
-                               (f"What is {a} plus {b}?", f"{a} + {b}"), (f"What is {a} minus {b}?", f"{a} - {b}"), (f"What is {a} x {b}?", f"{a} * {b}"), (f"What is {a} divided by {b}?", f"{a} / {b}"), (f"Subtract {b} from {a}", f"{a} - {b}"),
-                               (f"What is the square root of {a}?", f"sqrt({a})"))
+            ask, text = f.pick(
+                (f"What is {a}% of {b}?", f"{b} * {a} / 100"),
+                (f"Add {a} and {b}", f"{a} + {b}"),
+                (f"Multiply {a} by {b}", f"{a} * {b}"),
+                (f"Divide {a} by {b}", f"{a} / {b}"),
+                (f"What is {a} times {b}?", f"{a} * {b}"),
+                (f"What is {a} plus {b}?", f"{a} + {b}"),
+                (f"What is {a} minus {b}?", f"{a} - {b}"),
+                (f"What is {a} x {b}?", f"{a} * {b}"),
+                (f"What is {a} divided by {b}?", f"{a} / {b}"),
+                (f"Subtract {b} from {a}", f"{a} - {b}"),
+                (f"What is the square root of {a}?", f"sqrt({a})"),
+            )
             arguments = {next(iter(arguments)): text}
             slots["E"] = text
         messages = [user(ask), think(f"I will use {name}."), self.call(name, arguments)]
-        if r.random() < .07:
-            if r.random() < .3:
-                messages += [self.result(name, f.pick("error: denied by the user; do not try this call again in this turn", "error: denied by the policy rule `" + f.word() + "`; do not try this call again in this turn")), say("I was not allowed to do that.")]
+        if r.random() < 0.07:
+            if r.random() < 0.3:
+                messages += [self.result(name, f.pick(DENIALS).format(f.word())), say("I was not allowed to do that.")]
             else:
-                problem = f.pick("invalid arguments: division by zero", f.phrase(2, 4), "invalid arguments: " + f.phrase(1, 4), "the tool was stopped after 5s, its time limit; ask for less")
+                problem = f.pick(
+                    "invalid arguments: division by zero",
+                    f.phrase(2, 4),
+                    "invalid arguments: " + f.phrase(1, 4),
+                    "the tool was stopped after 5s, its time limit; ask for less",
+                )
                 messages += [self.result(name, "error: " + problem), say(f"That did not work: {problem}.")]
             return "error", messages
         result, answer = r.choice(family.results)
-        if family.key == "notes_list" and r.random() < .7: result, answer = family.results[0]
+        if family.key == "notes_list" and r.random() < 0.7:
+            result, answer = family.results[0]
         messages += [self.result(name, fill(result, slots)), say(fill(answer, slots))]
-        return ("bundled." if family.bundled else "invented" if family.names == ["-"] else "known.") + ("" if family.names == ["-"] else category), messages
+        return ("bundled." if family.bundled else "invented" if family.names == ["-"] else "known.") + (
+            "" if family.names == ["-"] else category
+        ), messages
 
     def call(self, name, arguments):
-        text = "{" + ", ".join(f"{json.dumps(key)}: {value if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items()) + "}"
+        text = (
+            "{"
+            + ", ".join(
+                f"{json.dumps(key)}: {value if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)}"
+                for key, value in arguments.items()
+            )
+            + "}"
+        )
         return {"role": "assistant", "channel": "commentary", "to": f"functions.{name}", "type": "json", "text": text}
 
-    def result(self, name, text): return {"role": "tool", "name": f"functions.{name}", "channel": "commentary", "text": text}
+    def result(self, name, text):
+        return {"role": "tool", "name": f"functions.{name}", "channel": "commentary", "text": text}
 
     def typed(self, text):
         """As people type: sometimes all small, with or without the last mark."""
         r = self.r
-        if r.random() < .12 and not any(c.isupper() for c in text[1:]): text = text[:1].lower() + text[1:]
-        if r.random() < .1: text = text.rstrip("?.")
+        if r.random() < 0.12 and not any(c.isupper() for c in text[1:]):
+            text = text[:1].lower() + text[1:]
+        if r.random() < 0.1:
+            text = text.rstrip("?.")
         return text
 
     def slots(self):
         f, r = self.f, self.r
-        unit = r.choice(UNITS); unit = unit if r.random() < .5 else unit[::-1]
+        unit = r.choice(UNITS)
+        unit = unit if r.random() < 0.5 else unit[::-1]
         (place, zone), (other, other_zone) = r.sample(sorted(ZONES.items()), 2)
-        query = f.word() if self.held or r.random() < .7 else f.pick(THINGS + PLACES)
+        # The query begins a JSON string, where the word has no space before it: only such words can be copied.
+        query = f.first_word() if self.held or r.random() < 0.7 else f.pick(THINGS + PLACES)
         notes = [f"{n + 1}. {f.sentence()}" for n in range(r.randint(1, 4))]
-        return {"E": f.expression(), "R": f.number(.25), "Y": f"{r.randint(0, 999)}." + "".join(str(r.randint(0, 9)) for _ in range(29)), "W": f.phrase(1, 3), "L": f.sentence(), "O": f.first_word(), "C": f.name(), "K": f.name(),
-                "N": f.number(), "u": unit[0], "v": unit[1], "G": r.choice(LANGUAGES), "A": r.choice(CURRENCIES), "B": r.choice(CURRENCIES), "S": f.pick("on", "off"), "D": r.choice(DAYS), "X": f.pick("sunny", "rainy", "cloudy", "windy", "snowy"),
-                "H": f.time(), "h": f.time(), "s": f"{r.randint(0, 59):02}", "Q": f.phrase(1, 4), "P": f.first_word(), "I": f.pick(lambda: f.phrase(1, 3), lambda: "a " + f.word(), lambda: "a " + f.word() + " with a " + f.word(), lambda: "a " + (f.word() if self.held else r.choice(ANIMALS)))(),
-                "T": place, "Z": zone, "U": other, "V": other_zone, "d": f.date(), "e": f.date(), "l": f.duration(), "n": str(r.randint(2, 9999)), "m": str(r.randint(1, 60)), "q": query, "M": "\n".join(notes)}
+        return {
+            "E": f.expression(),
+            "R": f.number(0.25),
+            "Y": f"{r.randint(0, 999)}." + "".join(str(r.randint(0, 9)) for _ in range(29)),
+            "W": f.phrase(1, 3),
+            "L": f.sentence(),
+            "O": f.first_word(),
+            "C": f.name(),
+            "K": f.name(),
+            "N": f.number(),
+            "u": unit[0],
+            "v": unit[1],
+            "G": r.choice(LANGUAGES),
+            "A": r.choice(CURRENCIES),
+            "B": r.choice(CURRENCIES),
+            "S": f.pick("on", "off"),
+            "D": r.choice(DAYS),
+            "X": f.pick("sunny", "rainy", "cloudy", "windy", "snowy"),
+            "H": f.time(),
+            "h": f.time(),
+            "s": f"{r.randint(0, 59):02}",
+            "Q": f.phrase(1, 4),
+            "P": f.first_word(),
+            "I": f.pick(
+                lambda: f.phrase(1, 3),
+                lambda: "a " + f.word(),
+                lambda: "a " + f.word() + " with a " + f.word(),
+                lambda: "a " + (f.word() if self.held else r.choice(ANIMALS)),
+            )(),
+            "T": place,
+            "Z": zone,
+            "U": other,
+            "V": other_zone,
+            "d": f.date(),
+            "e": f.date(),
+            "l": f.duration(),
+            "n": str(r.randint(2, 9999)),
+            "m": str(r.randint(1, 60)),
+            "q": query,
+            "M": "\n".join(notes),
+        }
+
 
 class Number(str):
     """A JSON number, kept as it was written."""
 
-def number_or(kind, text): return Number(text) if kind == "number" else text
+
+def number_or(kind, text):
+    return Number(text) if kind == "number" else text
+
 
 def fill(template, slots):
     out, rest = "", template
     while "{" in rest:
         before, _, after = rest.partition("{")
-        if len(after) > 1 and after[1] == "}" and after[0] in slots: out, rest = out + before + slots[after[0]], after[2:]
-        else: out, rest = out + before + "{", after
+        if len(after) > 1 and after[1] == "}" and after[0] in slots:
+            out, rest = out + before + slots[after[0]], after[2:]
+        else:
+            out, rest = out + before + "{", after
     return out + rest
+
+
+# What the README shows, and a few words more of each kind.
+SHOWN = [
+    ("What is 23 * 47?", "calc", {"expression": "23 * 47"}),
+    ("What is 12.5 * 80?", "calc", {"expression": "12.5 * 80"}),
+    ("What is 7 / 3?", "calc", {"expression": "7 / 3"}),
+    ("What time is it in Tokyo?", "clock_now", {"zone": "Asia/Tokyo"}),
+    ("What date is 90 days from today?", "clock_add", {"start": "today", "duration": "90 days"}),
+    (
+        "How many days are there between 2026-11-24 and 2026-12-24?",
+        "clock_between",
+        {"start": "2026-11-24", "end": "2026-12-24"},
+    ),
+    ("Note that the key is under the mat", "notes_add", {"text": "the key is under the mat"}),
+    ("What are my notes?", "notes_list", {}),
+    ("Find my notes about the key", "notes_search", {"query": "key"}),
+    ("Hello", None, None),
+    ("Draw me a fox", None, None),
+]
+
+
+def shown(generator):
+    """One prompt as the program writes it, with the README's questions."""
+    bundle = generator.bundle(1, kind="default")
+    say = lambda text: {"role": "assistant", "channel": "final", "text": text}
+    bundle["branches"] = []
+    for ask, name, arguments in SHOWN:
+        messages = [{"role": "user", "text": ask}]
+        messages += [generator.call(name, arguments)] if name else [say(ABSENT if "fox" in ask else SMALL[0][1])]
+        bundle["branches"].append({"category": "shown", "messages": messages})
+    return bundle
+
 
 if __name__ == "__main__":
     root, out, n, seed, *held = sys.argv[1:]
+    if held and held[0] == "shown":
+        generator = Generator(root, int(seed))
+        with open(out, "w") as file:
+            for _ in range(int(n)):
+                file.write(json.dumps(shown(generator), ensure_ascii=False) + "\n")
+        sys.exit()
+    kind = held[1] if len(held) > 1 else None
     generator = Generator(root, int(seed), held[0] if held else None)
     with open(out, "w") as file:
         for index in range(int(n)):
             # The first bundles declare few tools, so that the model learns to copy before it learns to choose.
             share = index / int(n)
-            max_tools = 8 if held or share > .15 else 2 if share < .05 else 4
-            kind = None if held or share > .05 else generator.f.pick("subset", "other")
-            file.write(json.dumps(generator.bundle(10, max_tools, kind), ensure_ascii=False) + "\n")
+            max_tools = 8 if held or share > 0.15 else 2 if share < 0.05 else 4
+            drawn = kind if held or share > 0.05 else generator.f.pick("subset", "other")
+            file.write(json.dumps(generator.bundle(10, max_tools, drawn), ensure_ascii=False) + "\n")

@@ -1,4 +1,5 @@
 """gpt-oss in miniature: the mathematics of GptOssForCausalLM, with embedding and head factored into codes and learned rows."""
+
 import math
 from dataclasses import dataclass
 
@@ -21,7 +22,15 @@ class Config:
     code: int = 128
 
 
-ROPE = dict(rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=4096)
+ROPE = dict(
+    rope_type="yarn",
+    rope_theta=150000.0,
+    factor=32.0,
+    beta_fast=32.0,
+    beta_slow=1.0,
+    truncate=False,
+    original_max_position_embeddings=4096,
+)
 
 
 def yarn(hd):
@@ -48,7 +57,9 @@ def mxfp4(weights):
         index = torch.bucketize((blocks / scale).abs(), EDGES)
         value = E2M1[index] * blocks.sign() * scale
         found = (index, first + step, value, ((value - blocks) ** 2).sum(-1, keepdim=True))
-        best = found if best is None else tuple(torch.where(found[3] < best[3], new, old) for new, old in zip(found, best))
+        best = (
+            found if best is None else tuple(torch.where(found[3] < best[3], new, old) for new, old in zip(found, best))
+        )
     index, exponent, value, _ = best
     return index + 8 * (blocks < 0), exponent.squeeze(-1), value.reshape(weights.shape)
 
@@ -69,14 +80,20 @@ class Layer(nn.Module):
         super().__init__()
         normal = lambda *shape, sd=None: nn.Parameter(torch.randn(*shape) * (sd or shape[-1] ** -0.5))
         zeros = lambda *shape: nn.Parameter(torch.zeros(*shape))
-        small = 0.5 / c.layers ** 0.5
+        small = 0.5 / c.layers**0.5
         self.n1, self.n2 = nn.Parameter(torch.ones(c.d)), nn.Parameter(torch.ones(c.d))
         self.q, self.k, self.v = normal(c.heads * c.hd, c.d), normal(c.kv * c.hd, c.d), normal(c.kv * c.hd, c.d)
-        self.o = normal(c.d, c.heads * c.hd, sd=small * c.d ** -0.5)
-        self.qb, self.kb, self.vb, self.ob, self.sink = zeros(c.heads * c.hd), zeros(c.kv * c.hd), zeros(c.kv * c.hd), zeros(c.d), zeros(c.heads)
+        self.o = normal(c.d, c.heads * c.hd, sd=small * c.d**-0.5)
+        self.qb, self.kb, self.vb, self.ob, self.sink = (
+            zeros(c.heads * c.hd),
+            zeros(c.kv * c.hd),
+            zeros(c.kv * c.hd),
+            zeros(c.d),
+            zeros(c.heads),
+        )
         self.router, self.rb = normal(c.experts, c.d), zeros(c.experts)
-        self.gate, self.up = normal(c.experts, c.ff, c.d), normal(c.experts, c.ff, c.d, sd=0.5 * c.d ** -0.5)
-        self.down = normal(c.experts, c.d, c.ff, sd=small * c.ff ** -0.5)
+        self.gate, self.up = normal(c.experts, c.ff, c.d), normal(c.experts, c.ff, c.d, sd=0.5 * c.d**-0.5)
+        self.down = normal(c.experts, c.d, c.ff, sd=small * c.ff**-0.5)
         self.gb, self.ub, self.db = zeros(c.experts, c.ff), zeros(c.experts, c.ff), zeros(c.experts, c.d)
 
 
@@ -91,9 +108,11 @@ class Stapes(nn.Module):
         slot = torch.full((codes.shape[0],), -1, dtype=torch.long)
         slot[learned] = torch.arange(len(learned))
         self.register_buffer("slot", slot, persistent=False)
-        self.m_in = nn.Parameter(torch.randn(c.code, c.d) * c.code ** -0.5)
+        self.m_in = nn.Parameter(torch.randn(c.code, c.d) * c.code**-0.5)
         self.m_out = nn.Parameter(self.m_in.detach() * 0.05)
-        self.e_in, self.e_out = nn.Parameter(torch.zeros(len(learned), c.d)), nn.Parameter(torch.zeros(len(learned), c.d))
+        self.e_in, self.e_out = nn.Parameter(torch.zeros(len(learned), c.d)), nn.Parameter(
+            torch.zeros(len(learned), c.d)
+        )
         self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
         self.nf = nn.Parameter(torch.ones(c.d))
         frequencies, self.rope_scale = yarn(c.hd)
@@ -157,13 +176,18 @@ class Stapes(nn.Module):
         for n, layer in enumerate(self.layers):
             last, mask = n == c.layers - 1, bias[n % 2]
             x = rms(h, layer.n1)
-            q = self.rope(F.linear(x, layer.q, layer.qb).view(-1, c.heads, c.hd).transpose(0, 1), positions) * c.hd ** -0.5   # [heads, n, hd]
-            k = self.rope(F.linear(x, layer.k, layer.kb).view(-1, c.kv, c.hd).transpose(0, 1), positions)                     # [kv, n, hd]
+            q = (
+                self.rope(F.linear(x, layer.q, layer.qb).view(-1, c.heads, c.hd).transpose(0, 1), positions)
+                * c.hd**-0.5
+            )  # [heads, n, hd]
+            k = self.rope(F.linear(x, layer.k, layer.kb).view(-1, c.kv, c.hd).transpose(0, 1), positions)  # [kv, n, hd]
             v = F.linear(x, layer.v, layer.vb).view(-1, c.kv, c.hd).transpose(0, 1)
             sink = layer.sink.view(c.kv, G, 1)
             out = torch.zeros(len(ids), c.heads * c.hd)
             if not last:
-                score = (q[:, :P].reshape(c.kv, G * P, c.hd) @ k[:, :P].transpose(-1, -2)).view(c.kv, G, P, P) + mask[:P, :P]
+                score = (q[:, :P].reshape(c.kv, G * P, c.hd) @ k[:, :P].transpose(-1, -2)).view(c.kv, G, P, P) + mask[
+                    :P, :P
+                ]
                 share = torch.cat([score, sink.unsqueeze(-1).expand(c.kv, G, P, 1)], -1).softmax(-1)[..., :-1]
                 own = (share.reshape(c.kv, G * P, P) @ v[:, :P]).view(c.heads, P, c.hd).transpose(0, 1).reshape(P, -1)
                 out = torch.cat([own, out[P:]])
@@ -172,12 +196,16 @@ class Stapes(nn.Module):
             for B, L, index, real in groups:
                 qb = q[:, index].view(c.kv, G, B, L, c.hd)
                 kb, vb = k[:, index].view(c.kv, B, L, c.hd), v[:, index].view(c.kv, B, L, c.hd)
-                to_prefix = (qb.reshape(c.kv, -1, c.hd) @ k[:, low:P].transpose(-1, -2)).view(c.kv, G, B, L, P - low) + mask[P:P + L, low:P]
+                to_prefix = (qb.reshape(c.kv, -1, c.hd) @ k[:, low:P].transpose(-1, -2)).view(
+                    c.kv, G, B, L, P - low
+                ) + mask[P : P + L, low:P]
                 to_own = qb.transpose(1, 2).reshape(c.kv, B, G * L, c.hd) @ kb.transpose(-1, -2)
-                to_own = to_own.view(c.kv, B, G, L, L).transpose(1, 2) + mask[P:P + L, P:P + L]
-                share = torch.cat([to_prefix, to_own, sink.view(c.kv, G, 1, 1, 1).expand(c.kv, G, B, L, 1)], -1).softmax(-1)
-                seen = (share[..., :P - low].reshape(c.kv, -1, P - low) @ v[:, low:P]).view(c.kv, G, B, L, c.hd)
-                mine = share[..., P - low:-1].transpose(1, 2).reshape(c.kv, B, G * L, L) @ vb
+                to_own = to_own.view(c.kv, B, G, L, L).transpose(1, 2) + mask[P : P + L, P : P + L]
+                share = torch.cat(
+                    [to_prefix, to_own, sink.view(c.kv, G, 1, 1, 1).expand(c.kv, G, B, L, 1)], -1
+                ).softmax(-1)
+                seen = (share[..., : P - low].reshape(c.kv, -1, P - low) @ v[:, low:P]).view(c.kv, G, B, L, c.hd)
+                mine = share[..., P - low : -1].transpose(1, 2).reshape(c.kv, B, G * L, L) @ vb
                 seen = seen + mine.view(c.kv, B, G, L, c.hd).transpose(1, 2)
                 seen = seen.reshape(c.heads, B, L, c.hd).permute(1, 2, 0, 3).reshape(B, L, -1)
                 out = out.index_put((index[real],), seen[real])

@@ -4,6 +4,7 @@ code(id) has 128 entries. 0..103: signs hashed from the token's stem (its bytes 
 spellings of a word are near each other. 104..111: signs hashed from its exact bytes, so that no two ids share a code.
 112..127: spelling flags, twice as strong. `src/engine/models/stapes.rs` computes the same in Rust; `codes_golden.json` holds both to it.
 """
+
 import base64, os
 import numpy as np
 
@@ -12,7 +13,7 @@ N_TEXT = 199_998
 STEM_BITS, EXACT_BITS, FLAGS, FLAG_WEIGHT = 104, 8, 16, 2
 CODE = STEM_BITS + EXACT_BITS + FLAGS
 MASK = 2**64 - 1
-MARKS = b' ._"\'-/(#@'
+MARKS = b" ._\"'-/(#@"
 
 BYTES = {}
 for line in open(os.environ["O200K"], "rb"):
@@ -51,12 +52,29 @@ def code(idx):
     for word in (next(words), next(words)):
         bits += [1 if word >> k & 1 else -1 for k in range(64)]
     exact = next(splitmix64(fnv1a(b"exact" + (token or stem))))
-    flags = [mark == b" ", mark == b".", mark == b"_", mark not in (b"", b" ", b".", b"_"), mark == b"",
-             stem[:1].isupper(), len(stem) > 1 and stem.isupper(), stem.isdigit(), stem.isalpha(), b"\n" in stem,
-             token is None, len(stem) <= 2, len(stem) <= 4, mark == b" " and stem in RANK,
-             token is not None and max(token) >= 128, not stem[:1].isalnum()]
-    return (bits[:STEM_BITS] + [1 if exact >> k & 1 else -1 for k in range(EXACT_BITS)]
-            + [FLAG_WEIGHT if flag else -FLAG_WEIGHT for flag in flags])
+    flags = [
+        mark == b" ",
+        mark == b".",
+        mark == b"_",
+        mark not in (b"", b" ", b".", b"_"),
+        mark == b"",
+        stem[:1].isupper(),
+        len(stem) > 1 and stem.isupper(),
+        stem.isdigit(),
+        stem.isalpha(),
+        b"\n" in stem,
+        token is None,
+        len(stem) <= 2,
+        len(stem) <= 4,
+        mark == b" " and stem in RANK,
+        token is not None and max(token) >= 128,
+        not stem[:1].isalnum(),
+    ]
+    return (
+        bits[:STEM_BITS]
+        + [1 if exact >> k & 1 else -1 for k in range(EXACT_BITS)]
+        + [FLAG_WEIGHT if flag else -FLAG_WEIGHT for flag in flags]
+    )
 
 
 def code_table(path):
@@ -78,5 +96,11 @@ def twins(idx):
 
 if __name__ == "__main__":
     import json, sys
-    ids = list(range(0, 256, 8)) + [1081, 2000, 12606, 17196, 35644, 99999, 173781, 199997] + list(range(199998, 200014)) + [201087]
+
+    ids = (
+        list(range(0, 256, 8))
+        + [1081, 2000, 12606, 17196, 35644, 99999, 173781, 199997]
+        + list(range(199998, 200014))
+        + [201087]
+    )
     json.dump({str(idx): code(idx) for idx in ids}, open(sys.argv[1], "w"))

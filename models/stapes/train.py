@@ -4,6 +4,7 @@ WORK holds train.bin, known.bin, unseen.bin (from generate.py and render.rs); ch
 minutes, and training goes on from there when it exists. Learning rate, curriculum and quantisation follow the share of
 MINUTES that is used up, so the run ends on time on any machine.
 """
+
 import collections, math, os, struct, sys, time
 from dataclasses import asdict
 
@@ -148,7 +149,15 @@ def main():
     everything = list(model.parameters())
     torch.manual_seed(1000 + 7 * step + rank)
     if rank == 0:
-        print("parameters", sum(p.numel() for p in everything), "learned ids", len(learned), "bundles", len(corpus), flush=True)
+        print(
+            "parameters",
+            sum(p.numel() for p in everything),
+            "learned ids",
+            len(learned),
+            "bundles",
+            len(corpus),
+            flush=True,
+        )
     started, losses, next_report = time.time() - used, [], used + 240
     model.train()
     share = used / (minutes * 60)
@@ -183,13 +192,27 @@ def main():
         share = float(numbers[2])
         used = share * minutes * 60
         if rank == 0 and step % 50 == 0:
-            print(f"step {step} minute {used / 60:.1f} loss {np.mean(losses[-50:]):.4f} learnt tokens {seen / 1e6:.2f}M", flush=True)
+            print(
+                f"step {step} minute {used / 60:.1f} loss {np.mean(losses[-50:]):.4f} learnt tokens {seen / 1e6:.2f}M",
+                flush=True,
+            )
         if used > next_report or share >= 1:
             next_report += 240
             if rank == 0:
-                scores = {name: f"{100 * exact_share(model, test, 12 if share < 1 else len(test)):.0f}%" for name, test in tests.items()}
+                scores = {
+                    name: f"{100 * exact_share(model, test, 12 if share < 1 else len(test)):.0f}%"
+                    for name, test in tests.items()
+                }
                 print(f"EXACT minute {used / 60:.1f} {scores}", flush=True)
-                state = {"config": asdict(config), "model": model.state_dict(), "adam": adam.state_dict(), "momenta": momenta, "used": used, "step": step, "seen": seen}
+                state = {
+                    "config": asdict(config),
+                    "model": model.state_dict(),
+                    "adam": adam.state_dict(),
+                    "momenta": momenta,
+                    "used": used,
+                    "step": step,
+                    "seen": seen,
+                }
                 torch.save(state, path + ".new")
                 os.replace(path + ".new", path)
 

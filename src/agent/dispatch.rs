@@ -9,7 +9,7 @@ use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
 use crate::journal::{CallEnd, Journal, Record};
 use crate::policy::{Call, Decision, Grant};
-use crate::tool::Tool;
+use crate::tool::{Registered, Tool};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,17 +76,19 @@ impl Agent {
         turn.usage.n_calls += 1;
         let tool = self.toolbox.resolve(&recipient);
         let shown = tool.as_ref().map_or_else(|_| recipient.clone(), |tool| tool.spec().id.to_string());
+        // A reply comes from the tool's proper name, however the model wrote it.
+        let author = tool.as_ref().map_or_else(|_| recipient.clone(), |tool| tool.recipient());
         turn.events.event(Event::CallStarted { id, tool: shown, arguments: arguments.clone() });
         let started = self.world.clock.elapsed();
         let (outcome, text) = match tool {
             Err(unknown) => (CallOutcome::Error, format!("error: {unknown}")),
-            Ok(tool) => self.decide_and_run(turn, id, tool, &arguments).await?,
+            Ok(registered) => self.decide_and_run(turn, id, registered, &arguments).await?,
         };
         turn.calls.last_denied = outcome == CallOutcome::Denied;
         let duration = self.world.clock.elapsed().saturating_sub(started);
         turn.events.event(Event::CallFinished { id, outcome, text: text.clone(), duration });
         let channel = call.channel.unwrap_or(Channel::Commentary);
-        self.append_rendered(Message::tool(recipient, channel, text)).await?;
+        self.append_rendered(Message::tool(author, channel, text)).await?;
         Ok(if outcome == CallOutcome::Cancelled {
             Dispatched::Ended(Answer { text: String::new(), end: TurnEnd::Cancelled })
         } else {
@@ -96,14 +98,14 @@ impl Agent {
 
     /// Checks the arguments, asks policy, and runs the call.
     async fn decide_and_run(
-        &mut self,
+        &self,
         turn: &mut Turn<'_>,
         id: u64,
-        tool: Arc<dyn Tool>,
+        registered: &Registered,
         arguments: &str,
     ) -> Result<(CallOutcome, String), AgentError> {
-        let spec = tool.spec();
-        let parsed = match self.toolbox.arguments(spec, arguments) {
+        let spec = registered.spec();
+        let parsed = match registered.arguments(arguments) {
             Ok(parsed) => parsed,
             Err(error) => return Ok((CallOutcome::Error, format!("error: {error}"))),
         };
@@ -132,7 +134,7 @@ impl Agent {
         self.journal.append(Record::call_intended(id, &spec.id, &parsed, &grant)).await?;
         let running = Running {
             id,
-            tool: tool.clone(),
+            tool: registered.tool().clone(),
             journal: self.journal.clone(),
             stop: turn.stop.clone(),
             limit: self.limits.max_call_time,

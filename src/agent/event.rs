@@ -86,6 +86,21 @@ pub enum TurnEnd {
     Cancelled,
 }
 
+impl TurnEnd {
+    /// In a word, as the journal has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NoAnswer => "no_answer",
+            Self::Denied => "denied",
+            Self::StepLimit => "step_limit",
+            Self::TokenLimit => "token_limit",
+            Self::TimeLimit => "time_limit",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// What a turn or a session used, in tokens and calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

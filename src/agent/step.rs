@@ -2,7 +2,7 @@
 
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Finish, Progress, Request};
-use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Token, special};
+use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, special};
 use crate::journal::Record;
 
 /// What a generation said.
@@ -62,11 +62,10 @@ impl Agent {
             self.journal.append(Record::prompt(header)).await?;
         }
         self.journal.append(Record::generated(generation.tokens)).await?;
-        let parsed = parser.finish();
-        for event in parsed.deltas.into_iter().filter_map(shown) {
+        if let Some(event) = parser.close().and_then(shown) {
             turn.events.event(event);
         }
-        Ok(Step { messages: self.keep(turn, parsed.messages), finish: generation.finish })
+        Ok(Step { messages: self.keep(turn, parser.finish()), finish: generation.finish })
     }
 
     /// Puts a generation's messages into the transcript with their own ids.
@@ -98,13 +97,13 @@ impl Agent {
 }
 
 /// What of a delta is shown as it comes: everything but the arguments of calls, which are shown whole.
-fn shown(delta: Delta) -> Option<Event> {
+fn shown(delta: Delta<'_>) -> Option<Event> {
     if delta.recipient.is_some() {
         return None;
     }
     Some(match delta.channel? {
-        Channel::Analysis => Event::Reasoning(delta.text),
-        Channel::Commentary => Event::Preamble(delta.text),
-        Channel::Final => Event::Answer(delta.text),
+        Channel::Analysis => Event::Reasoning(delta.text.into()),
+        Channel::Commentary => Event::Preamble(delta.text.into()),
+        Channel::Final => Event::Answer(delta.text.into()),
     })
 }

@@ -84,11 +84,13 @@ fn shown(tokens: &[Token]) -> String {
 }
 
 fn replies(events: &[Event]) -> Vec<(CallOutcome, &str)> {
-    let reply = |event| match event {
-        Event::CallFinished { outcome, text, .. } => Some((*outcome, text)),
-        _ => None,
-    };
-    events.iter().filter_map(|event| reply(event).map(|(outcome, text): (_, &String)| (outcome, text.as_str()))).collect()
+    let mut replies = Vec::new();
+    for event in events {
+        if let Event::CallFinished { outcome, text, .. } = event {
+            replies.push((*outcome, text.as_str()));
+        }
+    }
+    replies
 }
 
 #[tokio::test]
@@ -181,7 +183,7 @@ async fn reasoning_of_finished_turns_is_dropped_and_nothing_else() {
 
 #[tokio::test]
 async fn a_model_that_only_thinks_is_made_to_answer_once() {
-    let thinks = "<|channel|>analysis<|message|>Hm.<|end|>";
+    let thinks = "<|channel|>analysis<|message|>Hm.<|return|>";
     let engine_ = engine(&[thinks, "Well.<|return|>"]);
     let (answer, ..) = turn(&mut agent(&engine_).await, &engine_).await;
     assert_eq!(answer, Answer { text: "Well.".into(), end: TurnEnd::Answered });
@@ -216,17 +218,20 @@ async fn limits_end_a_turn() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn time_ends_a_call_and_a_turn() {
     let sleeps = call("functions.echo", r#"{"word": "sleep"}"#);
+    let short = Duration::from_millis(50);
     let engine_ = engine(&[&sleeps, ANSWER]);
-    let (answer, events, _) = turn(&mut agent(&engine_).await, &engine_).await;
+    let mut patient = agent(&engine_).await;
+    patient.limits.max_call_time = short;
+    let (answer, events, _) = turn(&mut patient, &engine_).await;
     assert_eq!(answer.end, TurnEnd::Answered);
     assert!(replies(&events)[0].1.contains("stopped after"), "{events:?}");
 
     let engine_ = engine(&[&sleeps, ANSWER]);
     let mut agent = agent(&engine_).await;
-    agent.limits.max_time = Duration::from_secs(1);
+    agent.limits.max_time = short;
     let (answer, events, _) = turn(&mut agent, &engine_).await;
     assert_eq!(answer.end, TurnEnd::TimeLimit);
     assert_eq!(replies(&events)[0].0, CallOutcome::Cancelled);

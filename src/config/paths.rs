@@ -31,7 +31,7 @@ impl Paths {
                 cache: home.join("cache"),
             });
         }
-        let folder = |name: &str, under_home: &str| {
+        let folder = |name: &str, under_home: &str| -> Result<PathBuf, ConfigError> {
             // The XDG specification wants relative values ignored.
             let base = match variable(name).filter(|path| path.is_absolute()) {
                 Some(base) => base,

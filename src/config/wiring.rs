@@ -82,7 +82,7 @@ fn tools(world: &World, paths: &Paths) -> Result<Vec<Arc<dyn Tool>>, ConfigError
     let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")))?;
     let mut tools = Vec::new();
     for package in wasm::bundled()? {
-        tools.extend(host.load(package, &paths.data)?);
+        tools.extend(host.load(package, &paths.data));
     }
     Ok(tools)
 }

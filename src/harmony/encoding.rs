@@ -102,6 +102,15 @@ impl Encoding {
         StreamParser::new()
     }
 
+    /// The rest of the header of a message on `channel`: after [`generation_prompt`](Self::generation_prompt), it leaves a
+    /// model nothing to write there but the content.
+    pub fn header(&self, channel: Channel) -> Vec<Token> {
+        let mut tokens = vec![CHANNEL];
+        text(channel.as_str(), &mut tokens);
+        tokens.push(MESSAGE);
+        tokens
+    }
+
     /// Where a generation stops: return, call and the end of text, in ascending order.
     pub fn stop_tokens(&self) -> &'static [Token] {
         &special::STOP

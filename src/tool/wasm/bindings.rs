@@ -4,7 +4,7 @@
 
 wasmtime::component::bindgen!({
     path: "tools/wit",
-    world: "host",
+    world: "guest",
     imports: {
         "ossicle:tool/document.read": async | trappable,
         "ossicle:tool/document.write": async | trappable,

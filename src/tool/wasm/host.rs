@@ -1,6 +1,6 @@
 //! Components made ready and called.
 
-use super::bindings::{HostPre, ToolError as GuestError, ossicle::tool::{clock, document}};
+use super::bindings::{GuestPre, ToolError as GuestError, ossicle::tool::{clock, document}};
 use super::cache::Cache;
 use super::package::{Declared, Limits, Package, PackageError};
 use super::sandbox::Sandbox;
@@ -89,7 +89,7 @@ struct Loaded {
     wants: Capabilities,
     component: Vec<u8>,
     /// Ready, or why it never will be.
-    ready: OnceCell<Result<HostPre<Sandbox>, String>>,
+    ready: OnceCell<Result<GuestPre<Sandbox>, String>>,
 }
 
 /// One tool of a component.
@@ -151,7 +151,7 @@ impl Loaded {
         }
     }
 
-    async fn ready(self: &Arc<Self>) -> Result<&HostPre<Sandbox>, ToolError> {
+    async fn ready(self: &Arc<Self>) -> Result<&GuestPre<Sandbox>, ToolError> {
         let ready = self.ready.get_or_init(|| async {
             let this = self.clone();
             match tokio::task::spawn_blocking(move || this.prepare()).await {
@@ -164,7 +164,7 @@ impl Loaded {
 
     /// Compiles, or takes the compiled form from the cache, and links what the manifest wants. An import that nothing
     /// provides fails here, by its name.
-    fn prepare(&self) -> Result<HostPre<Sandbox>, String> {
+    fn prepare(&self) -> Result<GuestPre<Sandbox>, String> {
         let hash: String = Sha256::digest(&self.component).iter().map(|byte| format!("{byte:02x}")).collect();
         if hash != self.sha256 {
             return Err(format!("its component is not the one that the manifest names (sha256 {hash})"));
@@ -182,7 +182,7 @@ impl Loaded {
                 None => Ok(()),
             });
         linked.map_err(explain)?;
-        linker.instantiate_pre(&component).and_then(HostPre::new).map_err(explain)
+        linker.instantiate_pre(&component).and_then(GuestPre::new).map_err(explain)
     }
 
     fn compiled(&self) -> wasmtime::Result<Component> {
