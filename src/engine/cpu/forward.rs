@@ -113,7 +113,7 @@ impl Model {
         let start = cache.len();
         assert!(n <= MAX_BATCH, "a pass of {n} tokens");
         for (token, row) in tokens.iter().zip(state.residual.chunks_exact_mut(c.hidden)) {
-            self.weights.embedding.all().read(*token as usize, row);
+            self.weights.embedding.read(*token, row);
         }
         self.compute_turns(start, &mut state.turns[..n * c.head_dim / 2]);
         for (layer_idx, layer) in self.weights.layers.iter().enumerate() {

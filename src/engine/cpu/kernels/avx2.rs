@@ -6,7 +6,7 @@
 //! Start at [`tile`].
 
 use super::scalar::E2M1_DOUBLED;
-use super::{Bf16Rows, Block, Mxfp4Rows, Vectors, e8m0};
+use super::{Bf16Rows, Block, Mxfp4Rows, STRIP, Vectors, e8m0};
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
@@ -199,6 +199,21 @@ pub(super) unsafe fn mxfp4_rows(rows: Mxfp4Rows<'_>, x: Vectors<'_>, out: &mut B
             tiles(first, n, |r| &unpacked[r * width..][..width], x, out);
         }
     });
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn add_picked(sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], picks: &[u8]) {
+    // The compiler keeps the sums in four registers.
+    let mut sums = *sum;
+    for (rows, pick) in table.iter().zip(picks) {
+        let row = &rows[usize::from(*pick)];
+        for i in 0..STRIP {
+            sums[i] += row[i];
+        }
+    }
+    *sum = sums;
 }
 
 /// # Safety
