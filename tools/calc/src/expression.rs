@@ -93,7 +93,9 @@ impl Reader {
                     Some(')') => self.at += 1,
                     None => return Err(at(opened, "this parenthesis is never closed")),
                     Some(other) => {
-                        return Err(self.fault(&format!("expected an operator or a closing parenthesis, found {other:?}")));
+                        return Err(
+                            self.fault(&format!("expected an operator or a closing parenthesis, found {other:?}"))
+                        );
                     }
                 }
                 Ok(value)
