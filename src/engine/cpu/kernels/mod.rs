@@ -239,7 +239,9 @@ mod tests {
     fn block(n_vectors: usize, n_rows: usize, work: impl Fn(&mut Block<'_>) + Sync) -> Vec<f32> {
         let mut out = vec![f32::NAN; n_vectors * n_rows];
         let mut pool = Pool::new(1).unwrap();
-        pool.blocks(&mut out, n_rows, std::slice::from_ref(&(0..n_vectors)), n_rows, &|_, mut block| work(&mut block));
+        pool.blocks(&mut out, n_rows, std::slice::from_ref(&(0..n_vectors)), n_rows, 0, &|_, mut block| {
+            work(&mut block)
+        });
         out
     }
 
