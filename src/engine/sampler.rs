@@ -138,18 +138,41 @@ impl Sampler {
 
 /// The highest logit's id; of equals the lowest.
 fn greedy(logits: &[f32], forbidden: &[Token]) -> Option<Token> {
-    let mut best: Option<(f32, Token)> = None;
+    let mut best = None;
     let mut start = 0;
     for &end in forbidden.iter().chain([&Token::MAX]) {
         let end = logits.len().min(end as usize);
-        for (idx, &logit) in logits.iter().enumerate().take(end).skip(start) {
-            if best.map_or(!logit.is_nan(), |(highest, _)| logit > highest) {
-                best = Some((logit, idx as Token));
-            }
+        if start < end {
+            greedy_in(&logits[start..end], start as Token, &mut best);
         }
         start = start.max(end + 1);
     }
     best.map(|(_, token)| token)
+}
+
+/// Looks for something better than `best` among the logits of the ids from `first_id` on.
+fn greedy_in(logits: &[f32], first_id: Token, best: &mut Option<(f32, Token)>) {
+    // Whole stretches are passed over by their highest logit, which the compiler finds eight at a time.
+    let mut first_id = first_id;
+    for stretch in logits.chunks(64) {
+        let mut highest = [f32::NEG_INFINITY; 8];
+        let (eights, rest) = stretch.as_chunks::<8>();
+        for eight in eights {
+            highest
+                .iter_mut()
+                .zip(eight)
+                .for_each(|(highest, logit)| *highest = if logit > highest { *logit } else { *highest });
+        }
+        let highest = highest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+        if best.is_none_or(|(best, _)| highest > best) {
+            for (id, &logit) in (first_id..).zip(stretch) {
+                if best.map_or(!logit.is_nan(), |(highest, _)| logit > highest) {
+                    *best = Some((logit, id));
+                }
+            }
+        }
+        first_id += stretch.len() as Token;
+    }
 }
 
 /// A number in [0, 1) for this position alone: two rounds of SplitMix64 (Steele, Lea, Flood 2014).

@@ -123,8 +123,9 @@ fn official_beta_slow() -> f64 {
     1.0
 }
 
-/// No side of a matrix is longer, and no model has more weights, than this; so no product of sizes overflows.
+/// No side of a matrix is longer, and no model has more layers or weights, than this; so no product of sizes overflows.
 const LONGEST_SIDE: u64 = 1 << 28;
+const MOST_LAYERS: u64 = 4096;
 const MOST_WEIGHTS: u128 = 1 << 48;
 
 impl ModelConfig {
@@ -213,12 +214,14 @@ impl Raw {
             ("num_experts_per_tok", self.num_experts_per_tok),
             ("intermediate_size", self.intermediate_size),
             ("sliding_window", self.sliding_window),
-            ("num_hidden_layers", self.num_hidden_layers),
             ("max_position_embeddings", self.max_position_embeddings),
         ] {
             if size == 0 || size > LONGEST_SIDE {
                 return Err(format!("{name} is {size}, expected 1 to {LONGEST_SIDE}"));
             }
+        }
+        if self.num_hidden_layers == 0 || self.num_hidden_layers > MOST_LAYERS {
+            return Err(format!("num_hidden_layers is {}, expected 1 to {MOST_LAYERS}", self.num_hidden_layers));
         }
         for (name, size) in [("hidden_size", self.hidden_size), ("intermediate_size", self.intermediate_size)] {
             if size % 32 != 0 {

@@ -113,7 +113,7 @@ impl Model {
         let start = cache.len();
         assert!(n <= MAX_BATCH, "a pass of {n} tokens");
         for (token, row) in tokens.iter().zip(state.residual.chunks_exact_mut(c.hidden)) {
-            self.weights.embedding.all().read(*token as usize, row);
+            self.weights.embedding.read(*token, row);
         }
         self.compute_turns(start, &mut state.turns[..n * c.head_dim / 2]);
         for (layer_idx, layer) in self.weights.layers.iter().enumerate() {
@@ -148,8 +148,8 @@ impl Model {
         let normed = &mut state.normed[..c.hidden];
         rms_norm(&state.residual[idx * c.hidden..][..c.hidden], &self.weights.final_norm, c.norm_eps, normed);
         let (kernels, head) = (self.kernels, self.weights.head.all());
-        let band = band(c.n_vocab, c.hidden, pool);
-        pool.blocks(&mut state.logits, c.n_vocab, &state.singles[..1], band, &|_, mut out| {
+        let (band, cost) = (band(c.n_vocab, c.hidden, pool), c.n_vocab * c.hidden);
+        pool.blocks(&mut state.logits, c.n_vocab, &state.singles[..1], band, cost, &|_, mut out| {
             kernels.bf16(head.rows(out.columns()), Vectors::all(normed, c.hidden), &mut out);
         });
         &state.logits
@@ -169,7 +169,7 @@ impl Model {
     /// Normalises the residual stream of each token into `state.normed`.
     fn norm(&self, weight: &[f32], n: usize, state: &mut State, pool: &mut Pool) {
         let (width, residual) = (self.config.hidden, &state.residual);
-        pool.blocks(&mut state.normed, width, &state.singles[..n], width, &|idx, mut out| {
+        pool.blocks(&mut state.normed, width, &state.singles[..n], width, n * width, &|idx, mut out| {
             rms_norm(&residual[idx * width..][..width], weight, self.config.norm_eps, out.row(0));
         });
     }
@@ -179,8 +179,9 @@ impl Model {
         let n_out = linear.bias.len();
         let rows = linear.weight.all();
         let x = Vectors::all(x, rows.width());
+        let cost = n_out * rows.width() * x.len();
         let band = band(n_out, rows.width() * x.len(), pool);
-        pool.blocks(out, n_out, std::slice::from_ref(&(0..x.len())), band, &|_, mut out| {
+        pool.blocks(out, n_out, std::slice::from_ref(&(0..x.len())), band, cost, &|_, mut out| {
             self.kernels.bf16(rows.rows(out.columns()), x, &mut out);
             let bias = &linear.bias[out.columns()];
             (0..out.n_rows()).for_each(|row| add(out.row(row), bias));
@@ -200,12 +201,14 @@ impl Model {
         let c = &self.config;
         let (query_width, group) = (c.query_width(), c.n_heads / c.n_kv_heads);
         let (start, query) = (cache.len(), &state.query);
-        pool.blocks(&mut state.attended, query_width, &state.singles[..n], group * c.head_dim, &|idx, mut out| {
+        let reach = match layer.kind {
+            LayerKind::Sliding => c.window,
+            LayerKind::Full => c.max_context,
+        };
+        let (band, cost) = (group * c.head_dim, 2 * n * query_width * reach.min(start + n));
+        pool.blocks(&mut state.attended, query_width, &state.singles[..n], band, cost, &|idx, mut out| {
             let position = start + idx;
-            let first = match layer.kind {
-                LayerKind::Sliding => (position + 1).saturating_sub(c.window),
-                LayerKind::Full => 0,
-            };
+            let first = (position + 1).saturating_sub(reach);
             let (keys, values) = cache.since(layer_idx, first);
             let columns = out.columns();
             let kv_column = columns.start / group;
@@ -259,18 +262,14 @@ impl Model {
             Vectors::picked(normed, c.hidden, &routes.token_of[pairs])
         });
         let gate_up = &state.gate_up;
-        pool.blocks(
-            &mut state.activated,
-            c.intermediate,
-            &state.singles[..n_pairs],
-            c.intermediate,
-            &|pair, mut out| {
-                let gate_up = gate_up[pair * 2 * c.intermediate..][..2 * c.intermediate].as_chunks::<2>().0;
-                for (out, [gate, up]) in out.row(0).iter_mut().zip(gate_up) {
-                    *out = swiglu(*gate, *up, c.swiglu_limit);
-                }
-            },
-        );
+        let (width, singles) = (c.intermediate, &state.singles[..n_pairs]);
+        let cost = 32 * n_pairs * width; // an exponential each
+        pool.blocks(&mut state.activated, width, singles, width, cost, &|pair, mut out| {
+            let gate_up = gate_up[pair * 2 * c.intermediate..][..2 * c.intermediate].as_chunks::<2>().0;
+            for (out, [gate, up]) in out.row(0).iter_mut().zip(gate_up) {
+                *out = swiglu(*gate, *up, c.swiglu_limit);
+            }
+        });
         let activated = &state.activated;
         self.expert_matrix(&layer.down, routes, &mut state.expert_out, c.hidden, c.intermediate, pool, &|pairs| {
             Vectors::all(&activated[pairs.start * c.intermediate..pairs.end * c.intermediate], c.intermediate)
@@ -291,7 +290,8 @@ impl Model {
     ) {
         let n_together = routes.token_of.len().div_ceil(routes.groups.len().max(1));
         let band = band(n_out, n_in * n_together, pool);
-        pool.blocks(out, n_out, &routes.groups, band, &|group_idx, mut out: Block<'_>| {
+        let cost = routes.token_of.len() * n_out * n_in;
+        pool.blocks(out, n_out, &routes.groups, band, cost, &|group_idx, mut out: Block<'_>| {
             let expert_idx = routes.experts[group_idx];
             let columns = out.columns();
             let x = x(routes.groups[group_idx].clone());

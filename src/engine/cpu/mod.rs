@@ -5,13 +5,15 @@
 
 pub mod config;
 mod forward;
-mod kernels;
+pub(crate) mod kernels;
 mod kv_cache;
 mod session;
 mod weights;
 
 #[cfg(test)]
 mod goldens;
+#[cfg(test)]
+mod requests;
 
 use self::forward::{Model, State};
 use self::kernels::{Kernels, pool::Pool};

@@ -5,12 +5,14 @@
 
 use super::config::{LayerKind, ModelConfig};
 use super::kernels::{Bf16Rows, Mxfp4Rows};
-use crate::engine::models::{Checkpoint, LayerPart, LoadError, Part, Tensor};
+use crate::engine::models::{Checkpoint, EmbeddingRows, LayerPart, LoadError, Part, Tensor};
+use crate::harmony::Token;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// All weights.
 pub(crate) struct Weights {
-    pub(crate) embedding: Bf16Matrix, // [n_vocab][hidden]
+    pub(crate) embedding: Embedding, // [n_vocab][hidden]
     pub(crate) layers: Vec<Layer>,
     pub(crate) final_norm: Vec<f32>, // [hidden]
     pub(crate) head: Bf16Matrix,     // [n_vocab][hidden]
@@ -41,6 +43,29 @@ impl Bf16Matrix {
     /// All rows.
     pub(crate) fn all(&self) -> Bf16Rows<'_> {
         Bf16Rows::new(self.tensor.bytes(), self.width)
+    }
+}
+
+/// Where tokens become vectors.
+pub(crate) enum Embedding {
+    Stored(Bf16Matrix),
+    Computed(Arc<dyn EmbeddingRows>),
+}
+
+impl Embedding {
+    fn open(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
+        match &checkpoint.embedding {
+            Some(rows) => Ok(Self::Computed(rows.clone())),
+            None => Ok(Self::Stored(matrix(checkpoint, Part::Embedding)?)),
+        }
+    }
+
+    /// Fills in the row of a token. [hidden]
+    pub(crate) fn read(&self, token: Token, row: &mut [f32]) {
+        match self {
+            Self::Stored(matrix) => matrix.all().read(token as usize, row),
+            Self::Computed(rows) => rows.read(token, row),
+        }
     }
 }
 
@@ -76,13 +101,13 @@ impl Experts {
 impl Weights {
     /// Finds every tensor of the model in the checkpoint. Types and shapes are all checked before anything is read.
     pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        for part in Part::all(&checkpoint.config) {
+        for part in checkpoint.parts() {
             checkpoint.take(part)?;
         }
         let config = &checkpoint.config;
         let layer = |(layer_idx, kind)| Layer::open(checkpoint, config, layer_idx, kind);
         Ok(Self {
-            embedding: matrix(checkpoint, Part::Embedding)?,
+            embedding: Embedding::open(checkpoint)?,
             layers: config.layers.iter().copied().enumerate().map(layer).collect::<Result<_, _>>()?,
             final_norm: vector(checkpoint, Part::FinalNorm)?,
             head: matrix(checkpoint, Part::Head)?,

@@ -5,6 +5,7 @@
 
 use super::{Form, LoadError, Part};
 use crate::engine::cpu::config::ModelConfig;
+use crate::harmony::Token;
 use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
@@ -17,6 +18,12 @@ use std::sync::Arc;
 /// Bytes of weights: a mapped file, or memory that was filled at start.
 pub(crate) type Storage = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
+/// An embedding that is computed.
+pub(crate) trait EmbeddingRows: Send + Sync {
+    /// Fills in the row of a token of the vocabulary. [hidden]
+    fn read(&self, token: Token, row: &mut [f32]);
+}
+
 /// An opened checkpoint: the blueprint, and where each tensor lies.
 pub struct Checkpoint {
     /// For people: the folder's name, or `stapes`.
@@ -26,6 +33,8 @@ pub struct Checkpoint {
     pub(crate) config: ModelConfig,
     /// The folder, for messages.
     pub(crate) path: PathBuf,
+    /// The embedding, where its rows are computed when they are needed and no tensor holds them.
+    pub(crate) embedding: Option<Arc<dyn EmbeddingRows>>,
     /// Every tensor of every file, those that no model needs included.
     pub(crate) tensors: BTreeMap<String, Tensor>,
     /// Files that hold them.
@@ -76,7 +85,13 @@ impl Checkpoint {
         tracing::debug!(name, n_tensors = tensors.len(), n_shards = shards.len(), "checkpoint opened");
         let n_parameters = Part::all(&config).map(|part| part.n_parameters(&config)).sum();
         let (path, n_shards) = (directory.to_owned(), shards.len());
-        Ok(Self { name, notice: None, config, path, tensors, n_shards, n_parameters })
+        Ok(Self { name, notice: None, config, path, embedding: None, tensors, n_shards, n_parameters })
+    }
+
+    /// Every tensor that has to be there, in the order in which a token meets them.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
+        let computed = self.embedding.is_some();
+        Part::all(&self.config).filter(move |part| !(computed && *part == Part::Embedding))
     }
 
     /// The tensor for `part`, when it is there and of the form that the configuration promises.

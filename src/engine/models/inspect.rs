@@ -3,7 +3,7 @@
 //! What it is not: it loads nothing; everything comes from the configuration and the headers.
 //! Start at [`inspect()`]; [`Inspection`] prints itself.
 
-use super::{Checkpoint, LoadError, Part, amount};
+use super::{Checkpoint, LoadError, amount};
 use crate::engine::cpu::{self, config::LayerKind};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +39,7 @@ impl Inspection {
         }
         let mut faults = Vec::new();
         let mut n_used = 0;
-        for part in Part::all(config) {
+        for part in checkpoint.parts() {
             n_used += usize::from(checkpoint.tensors.contains_key(&part.name()));
             if let Err(error) = checkpoint.take(part) {
                 faults.push(error.to_string());

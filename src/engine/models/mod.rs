@@ -10,6 +10,7 @@ mod inspect;
 mod layout;
 pub(crate) mod stapes;
 
+pub(crate) use checkpoint::EmbeddingRows;
 pub use checkpoint::{Checkpoint, Tensor};
 pub use find::Source;
 pub use inspect::{Inspection, inspect};
@@ -152,6 +153,9 @@ pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), Lo
     }
     Err(LoadError::Memory { name: name.to_owned(), what: what.to_owned(), needed, available })
 }
+
+#[cfg(test)]
+mod bad_checkpoints;
 
 #[cfg(test)]
 mod tests {

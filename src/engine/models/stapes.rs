@@ -1,13 +1,15 @@
 //! The embedded model: stapes, a gpt-oss of a few million parameters whose words are computed.
 //!
 //! What it is not: another architecture. Only its two vocabulary matrices are stored in another way: a row is a code, made
-//! from the token's spelling, times a small matrix, plus a learned row for the ids that harmony's templates use. They are
-//! expanded at start; what comes out is an official checkpoint. `models/stapes/tokens.py` defines the same code.
+//! from the token's spelling, times a small matrix, plus a learned row for the ids that harmony's templates use. The head
+//! is expanded at start, a row of the embedding when it is read; the rest lies there as in every official checkpoint.
+//! `models/stapes/tokens.py` defines the same code.
 //! Start at [`open`].
 
-use super::checkpoint::{Storage, tensors_of};
+use super::checkpoint::{EmbeddingRows, Storage, tensors_of};
 use super::{Checkpoint, Form, LoadError, Part, Tensor};
 use crate::engine::cpu::config::ModelConfig;
+use crate::engine::cpu::kernels::{Kernels, STRIP};
 use crate::harmony::{Token, special, tokenizer};
 use memmap2::MmapMut;
 use safetensors::Dtype;
@@ -34,10 +36,7 @@ const FLAG_WEIGHT: f32 = 2.0;
 /// The signs of a code: entry k is bit `k % 8` of byte `k / 8`.
 type Code = [u8; CODE_BITS / 8];
 
-/// Columns that are made at a time: their tables fit into a core's cache.
-const STRIP: usize = 32;
-
-/// Opens it: unpacks the weights and expands the two matrices, on all cores.
+/// Opens it: unpacks the weights and expands the head, on all cores.
 pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     let begin = Instant::now();
     let path = Path::new("models/stapes/stapes.safetensors.zst (inside the program)");
@@ -50,31 +49,37 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     let factors = Factors::take(&mut tensors, &config).map_err(damaged)?;
     let body = Part::all(&config).filter(|part| !matches!(part, Part::Embedding | Part::Head));
     let n_parameters = factors.n_parameters() + body.map(|part| part.n_parameters(&config)).sum::<u64>();
-    let form = Part::Embedding.form(&config);
     let n_bytes = config.n_vocab * config.hidden * 2;
-    super::check_memory(NAME, "its two vocabulary matrices", 2 * n_bytes as u64)?;
+    super::check_memory(NAME, "its vocabulary", n_bytes as u64)?;
     // A panic in building static tables is a bug that the next use of them will report again.
     let _ = warm.join();
     let unpacked_in = begin.elapsed();
     let codes = codes(config.n_vocab);
     let coded_in = begin.elapsed() - unpacked_in;
     let memory = |source| LoadError::Read { path: path.to_owned(), source };
-    for (part, learned) in [(Part::Embedding, &factors.embedding), (Part::Head, &factors.head)] {
-        let mut matrix = MmapMut::map_anon(n_bytes).map_err(memory)?;
-        #[cfg(target_os = "linux")]
-        let _ = matrix.advise(memmap2::Advice::HugePage); // only faster: a system without them says no
-        expand(learned, &factors.ids, &codes, &mut matrix);
-        let storage: Storage = Arc::new(matrix.make_read_only().map_err(memory)?);
-        tensors.insert(part.name(), Tensor::made(form.clone(), path, storage));
-    }
+    let mut head = MmapMut::map_anon(n_bytes).map_err(memory)?;
+    #[cfg(target_os = "linux")]
+    let _ = head.advise(memmap2::Advice::HugePage); // only faster: a system without them says no
+    expand(&factors.head, &factors.ids, &codes, &mut head);
+    let storage: Storage = Arc::new(head.make_read_only().map_err(memory)?);
+    tensors.insert(Part::Head.name(), Tensor::made(Part::Head.form(&config), path, storage));
     tracing::debug!(?unpacked_in, ?coded_in, all_in = ?begin.elapsed(), "stapes expanded");
     let millions = n_parameters as f64 / 1e6;
     let notice = format!(
         "stapes is a demonstration model of {millions:.1} million parameters: it can call the tools it is shown and knows \
          nothing else; for real work give a gpt-oss checkpoint with -m"
     );
-    let (name, path) = (NAME.to_owned(), path.to_owned());
-    Ok(Checkpoint { name, notice: Some(notice), config, path, tensors, n_shards: 1, n_parameters })
+    let embedding = Embedding { factor: factors.embedding, ids: factors.ids, codes };
+    Ok(Checkpoint {
+        name: NAME.to_owned(),
+        notice: Some(notice),
+        config,
+        path: path.to_owned(),
+        embedding: Some(Arc::new(embedding)),
+        tensors,
+        n_shards: 1,
+        n_parameters,
+    })
 }
 
 /// What the two vocabulary matrices are made of.
@@ -96,9 +101,8 @@ impl Factors {
         let width = config.hidden;
         let ids = tensors.remove("stapes.learned_ids").ok_or("no stapes.learned_ids")?;
         let ids: Vec<Token> = ids.bytes().as_chunks::<4>().0.iter().map(|bytes| Token::from_le_bytes(*bytes)).collect();
-        let ascending =
-            ids.is_sorted_by(|a, b| a < b) && ids.last().is_none_or(|&last| (last as usize) < config.n_vocab);
-        if !ascending {
+        let in_vocabulary = ids.last().is_none_or(|&last| (last as usize) < config.n_vocab);
+        if !in_vocabulary || !ids.is_sorted_by(|a, b| a < b) {
             return Err("stapes.learned_ids do not ascend within the vocabulary".into());
         }
         let mut take = |name: &str, n_rows: usize| {
@@ -124,6 +128,30 @@ impl Factors {
     }
 }
 
+/// The embedding: few of its rows are ever read, so each is computed when it is.
+struct Embedding {
+    factor: Factor,
+    ids: Vec<Token>,  // [n_learned] ascending
+    codes: Vec<Code>, // [n_vocab]
+}
+
+impl EmbeddingRows for Embedding {
+    fn read(&self, token: Token, row: &mut [f32]) {
+        let width = self.factor.width;
+        row.fill(0.0);
+        for (k, signed) in self.factor.by_code.chunks_exact(width).enumerate() {
+            let weight = entry(&self.codes[token as usize], k);
+            row.iter_mut().zip(signed).for_each(|(sum, x)| *sum += weight * x);
+        }
+        if let Ok(learned_idx) = self.ids.binary_search(&token) {
+            let learned = &self.factor.learned[learned_idx * width..][..width];
+            row.iter_mut().zip(learned).for_each(|(sum, x)| *sum += x);
+        }
+        // As a stored matrix would have it.
+        row.iter_mut().for_each(|x| *x = f32::from_bits(u32::from(bf16_bits(*x)) << 16));
+    }
+}
+
 /// Fills the matrix, [n_codes][width] in bf16: code times `by_code`, plus the learned row where there is one.
 fn expand(factor: &Factor, learned_ids: &[Token], codes: &[Code], matrix: &mut [u8]) {
     let row_bytes = factor.width * 2;
@@ -141,46 +169,55 @@ fn expand(factor: &Factor, learned_ids: &[Token], codes: &[Code], matrix: &mut [
     });
 }
 
-/// The columns `column..column + STRIP` of the rows from `first_id` on. `rows`: [n_codes][width] in bf16
+/// The columns `column..column + STRIP` of the rows from `first_id` on; their tables fit into a core's cache.
+/// `rows`: [n_codes][width] in bf16
 fn expand_strip(f: &Factor, learned_ids: &[Token], codes: &[Code], first_id: Token, column: usize, rows: &mut [u8]) {
+    let kernels = Kernels::best();
     let tables = tables(f, column);
     let mut learned_idx = learned_ids.partition_point(|&id| id < first_id);
     for ((id, code), row) in (first_id..).zip(codes).zip(rows.chunks_exact_mut(f.width * 2)) {
-        let mut sums = [0.0f32; STRIP];
-        for (table, byte) in tables.as_chunks::<256>().0.iter().zip(code) {
-            let part = &table[usize::from(*byte)];
-            for (sum, part) in sums.iter_mut().zip(part) {
-                *sum += part;
-            }
-        }
+        let mut sums = [0.0; STRIP];
+        kernels.add_picked(&mut sums, &tables, code);
         if learned_ids.get(learned_idx) == Some(&id) {
             let learned = &f.learned[learned_idx * f.width + column..][..STRIP];
             sums.iter_mut().zip(learned).for_each(|(sum, learned)| *sum += learned);
             learned_idx += 1;
         }
         for (out, sum) in row[column * 2..].as_chunks_mut::<2>().0.iter_mut().zip(sums) {
-            // To the nearest bf16, of two equally near to the even one.
-            let bits = sum.to_bits();
-            *out = (((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16).to_le_bytes();
+            *out = bf16_bits(sum).to_le_bytes();
         }
     }
 }
 
-/// For every byte of a code and every value of it, the sum of its eight signed rows. [CODE_BITS / 8 * 256][STRIP]
-fn tables(factor: &Factor, column: usize) -> Vec<[f32; STRIP]> {
-    let mut tables = vec![[0.0; STRIP]; CODE_BITS / 8 * 256];
-    for (byte_idx, table) in tables.as_chunks_mut::<256>().0.iter_mut().enumerate() {
+/// The nearest bf16, of two equally near the even one. Nothing here is infinite or no number.
+fn bf16_bits(x: f32) -> u16 {
+    let bits = x.to_bits();
+    ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// For every byte of a code and every value of it, the sum of its eight signed rows. [CODE_BITS / 8][256][STRIP]
+fn tables(factor: &Factor, column: usize) -> Vec<[[f32; STRIP]; 256]> {
+    let mut tables = vec![[[0.0; STRIP]; 256]; CODE_BITS / 8];
+    for (byte_idx, table) in tables.iter_mut().enumerate() {
         for bit in 0..8 {
             let k = byte_idx * 8 + bit;
-            let weight = if k < FIRST_FLAG { 1.0 } else { FLAG_WEIGHT };
             let row = &factor.by_code[k * factor.width + column..][..STRIP];
             for (value, sums) in table.iter_mut().enumerate() {
-                let signed = if value >> bit & 1 == 1 { weight } else { -weight };
-                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += signed * x);
+                let weight = if value >> bit & 1 == 1 { weight_of(k) } else { -weight_of(k) };
+                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
             }
         }
     }
     tables
+}
+
+fn weight_of(k: usize) -> f32 {
+    if k < FIRST_FLAG { 1.0 } else { FLAG_WEIGHT }
+}
+
+/// Entry k of a code.
+fn entry(code: &Code, k: usize) -> f32 {
+    if code[k / 8] >> (k % 8) & 1 == 1 { weight_of(k) } else { -weight_of(k) }
 }
 
 /// The codes of all tokens.
@@ -307,12 +344,6 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Entry k of a code, as the definition has it.
-    fn entry(code: &Code, k: usize) -> f32 {
-        let weight = if k < FIRST_FLAG { 1.0 } else { FLAG_WEIGHT };
-        if code[k / 8] >> (k % 8) & 1 == 1 { weight } else { -weight }
-    }
-
     #[test]
     fn codes_are_those_of_the_training_script() {
         let golden = include_str!("../../../models/stapes/codes_golden.json");
@@ -346,19 +377,28 @@ mod tests {
             learned: (0..ids.len() * width).map(|idx| number(idx + 1_000_000)).collect(),
             width,
         };
-        let codes = codes(special::N_VOCAB as usize);
+        let codes = codes(special::N_VOCAB);
         let mut matrix = vec![0; codes.len() * width * 2];
         expand(&factor, &ids, &codes, &mut matrix);
+        let embedding = Embedding { factor, ids: ids.clone(), codes };
         for id in [0, 1, 5, 6, 100_543, 100_544, 199_999, 200_000, 201_086, 201_087u32] {
+            let mut row = vec![f32::NAN; width];
+            embedding.read(id, &mut row);
             for column in 0..width {
-                let code = &codes[id as usize];
-                let mut sum: f32 = (0..CODE_BITS).map(|k| entry(code, k) * factor.by_code[k * width + column]).sum();
+                let code = &embedding.codes[id as usize];
+                let by_code =
+                    |k: usize| f64::from(entry(code, k)) * f64::from(embedding.factor.by_code[k * width + column]);
+                let mut sum: f64 = (0..CODE_BITS).map(by_code).sum();
                 if let Ok(learned_idx) = ids.binary_search(&id) {
-                    sum += factor.learned[learned_idx * width + column];
+                    sum += f64::from(embedding.factor.learned[learned_idx * width + column]);
                 }
                 let at = (id as usize * width + column) * 2;
-                let found = half::bf16::from_le_bytes([matrix[at], matrix[at + 1]]).to_f32();
-                assert!((found - sum).abs() <= sum.abs() / 250.0 + 1e-5, "row {id}, column {column}: {found}, {sum}");
+                let expanded = half::bf16::from_le_bytes([matrix[at], matrix[at + 1]]).to_f32();
+                for found in [expanded, row[column]] {
+                    // Half a unit in the last place of bf16, and the sums' own rounding.
+                    let near = (f64::from(found) - sum).abs() <= sum.abs() / 256.0 + 1e-5;
+                    assert!(near, "row {id}, column {column}: {found}, {sum}");
+                }
             }
         }
     }

@@ -3,10 +3,13 @@
 //! What it is not: it checks no shapes; [`super::Kernels`] has done that. One rule holds everywhere: a dot product is one
 //! chain of fused multiply-adds over 8 lanes from left to right, then the lanes, then what is left over. Tiles of several
 //! rows and vectors only run several such chains side by side.
-//! Start at [`tile`].
+//! Start at [`tile`]. (Loops over registers are written with indices: a closure handed to `map` or `from_fn` is compiled
+//! without these instructions' calling convention, and its registers go through memory.)
+
+#![allow(clippy::needless_range_loop)]
 
 use super::scalar::E2M1_DOUBLED;
-use super::{Bf16Rows, Block, Mxfp4Rows, Vectors, e8m0};
+use super::{Bf16Rows, Block, Mxfp4Rows, STRIP, Vectors, e8m0};
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
@@ -51,13 +54,16 @@ fn tile<const R: usize, const T: usize, W: Row>(rows: [W; R], x: [&[f32]; T], wi
     let mut sums = [[_mm256_setzero_ps(); T]; R];
     let n_full = width - width % 8;
     for at in (0..n_full).step_by(8) {
-        // SAFETY: `at + 8 <= width`, the length of every row and vector.
-        let x = x.map(|x| unsafe { _mm256_loadu_ps(x.as_ptr().add(at)) });
+        let mut eights = [_mm256_setzero_ps(); T];
+        for t in 0..T {
+            // SAFETY: `at + 8 <= width`, the length of every row and vector.
+            eights[t] = unsafe { _mm256_loadu_ps(x[t].as_ptr().add(at)) };
+        }
         for r in 0..R {
             // SAFETY: as above; this function has AVX2.
             let row = unsafe { rows[r].eight(at) };
             for t in 0..T {
-                sums[r][t] = _mm256_fmadd_ps(row, x[t], sums[r][t]);
+                sums[r][t] = _mm256_fmadd_ps(row, eights[t], sums[r][t]);
             }
         }
     }
@@ -89,13 +95,20 @@ fn tiles<'a, W: Row>(first: usize, n: usize, row: impl Fn(usize) -> W, x: Vector
     let mut r = 0;
     if n_vectors == 1 {
         while r + 8 <= n {
-            let sums = tile::<8, 1, W>(std::array::from_fn(|i| row(r + i)), [x.at(0)], width);
+            let mut rows = [row(r); 8];
+            for i in 1..8 {
+                rows[i] = row(r + i);
+            }
+            let sums = tile::<8, 1, W>(rows, [x.at(0)], width);
             out.row(0)[first + r..][..8].copy_from_slice(sums.as_flattened());
             r += 8;
         }
     }
     while r + 4 <= n {
-        let rows = std::array::from_fn(|i| row(r + i));
+        let mut rows = [row(r); 4];
+        for i in 1..4 {
+            rows[i] = row(r + i);
+        }
         let mut t = 0;
         while t + 2 <= n_vectors {
             let sums = tile::<4, 2, W>(rows, [x.at(t), x.at(t + 1)], width);
@@ -136,8 +149,12 @@ fn unpack(block: &[u8; 16], scale: u8) -> [__m256; 4] {
     let high = _mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(packed, 4), nibble));
     let (first, second) = (_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
     let scale = _mm256_set1_ps(0.5 * e8m0(scale));
-    [first, _mm_srli_si128(first, 8), second, _mm_srli_si128(second, 8)]
-        .map(|bytes| _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), scale))
+    let bytes = [first, _mm_srli_si128(first, 8), second, _mm_srli_si128(second, 8)];
+    let mut out = [_mm256_setzero_ps(); 4];
+    for i in 0..4 {
+        out[i] = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes[i])), scale);
+    }
+    out
 }
 
 /// The dot products of R rows of MXFP4 with one vector, without writing the unpacked rows anywhere.
@@ -145,16 +162,23 @@ fn unpack(block: &[u8; 16], scale: u8) -> [__m256; 4] {
 fn mxfp4_tile<const R: usize>(rows: [(&[[u8; 16]], &[u8]); R], x: &[f32]) -> [f32; R] {
     let mut sums = [_mm256_setzero_ps(); R];
     for (b, x) in x.as_chunks::<32>().0.iter().enumerate() {
-        // SAFETY: the four loads are the 32 floats of `x`.
-        let x: [__m256; 4] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(x.as_ptr().add(8 * i)) });
+        let mut eights = [_mm256_setzero_ps(); 4];
+        for i in 0..4 {
+            // SAFETY: the four loads are the 32 floats of `x`.
+            eights[i] = unsafe { _mm256_loadu_ps(x.as_ptr().add(8 * i)) };
+        }
         for r in 0..R {
             let weights = unpack(&rows[r].0[b], rows[r].1[b]);
             for i in 0..4 {
-                sums[r] = _mm256_fmadd_ps(weights[i], x[i], sums[r]);
+                sums[r] = _mm256_fmadd_ps(weights[i], eights[i], sums[r]);
             }
         }
     }
-    sums.map(|sums| lanes(sums))
+    let mut out = [0.0; R];
+    for r in 0..R {
+        out[r] = lanes(sums[r]);
+    }
+    out
 }
 
 thread_local! {
@@ -170,8 +194,8 @@ pub(super) unsafe fn mxfp4_rows(rows: Mxfp4Rows<'_>, x: Vectors<'_>, out: &mut B
         let x = x.at(0);
         let n_tiled = rows.len() - rows.len() % 4;
         for r in (0..n_tiled).step_by(4) {
-            let sums = mxfp4_tile::<4>(std::array::from_fn(|i| rows.at(r + i)), x);
-            out.row(0)[r..][..4].copy_from_slice(&sums);
+            let tiled = [rows.at(r), rows.at(r + 1), rows.at(r + 2), rows.at(r + 3)];
+            out.row(0)[r..][..4].copy_from_slice(&mxfp4_tile(tiled, x));
         }
         for r in n_tiled..rows.len() {
             out.row(0)[r] = mxfp4_tile([rows.at(r)], x)[0];
@@ -202,6 +226,21 @@ pub(super) unsafe fn mxfp4_rows(rows: Mxfp4Rows<'_>, x: Vectors<'_>, out: &mut B
 }
 
 /// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn add_picked(sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], picks: &[u8]) {
+    // The compiler keeps the sums in four registers.
+    let mut sums = *sum;
+    for (rows, pick) in table.iter().zip(picks) {
+        let row = &rows[usize::from(*pick)];
+        for i in 0..STRIP {
+            sums[i] += row[i];
+        }
+    }
+    *sum = sums;
+}
+
+/// # Safety
 /// The processor has AVX2 and FMA; the keys lie within `keys`.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scores(query: &[f32], keys: &[f32], stride: usize, out: &mut [f32]) {
@@ -209,7 +248,11 @@ pub(super) unsafe fn scores(query: &[f32], keys: &[f32], stride: usize, out: &mu
     let key = |i: usize| &keys[i * stride..][..width];
     let n_tiled = out.len() - out.len() % 8;
     for i in (0..n_tiled).step_by(8) {
-        let sums = tile::<8, 1, &[f32]>(std::array::from_fn(|j| key(i + j)), [query], width);
+        let mut tiled = [key(i); 8];
+        for j in 1..8 {
+            tiled[j] = key(i + j);
+        }
+        let sums = tile(tiled, [query], width);
         out[i..][..8].copy_from_slice(sums.as_flattened());
     }
     for i in n_tiled..out.len() {
@@ -243,8 +286,11 @@ pub(super) unsafe fn add_weighted(sum: &mut [f32], weights: &[f32], values: &[f3
 /// Columns `at..at + 8 * N` lie within the sum and within every value.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn add_columns<const N: usize>(sum: &mut [f32], weights: &[f32], values: &[f32], stride: usize, at: usize) {
-    // SAFETY: by this function's own contract.
-    let mut sums: [__m256; N] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(sum.as_ptr().add(at + 8 * i)) });
+    let mut sums = [_mm256_setzero_ps(); N];
+    for j in 0..N {
+        // SAFETY: by this function's own contract.
+        sums[j] = unsafe { _mm256_loadu_ps(sum.as_ptr().add(at + 8 * j)) };
+    }
     for (i, &weight) in weights.iter().enumerate() {
         let weight = _mm256_set1_ps(weight);
         for (j, sums) in sums.iter_mut().enumerate() {

@@ -24,6 +24,9 @@ enum Set {
     Avx2,
 }
 
+/// Columns that [`Kernels::add_picked`] sums at a time.
+pub(crate) const STRIP: usize = 32;
+
 /// Vectors of one width: all of a matrix, or some of its rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors<'a> {
@@ -173,6 +176,16 @@ impl Kernels {
         }
     }
 
+    /// `sum += table[i][picks[i]]` for every i in order.
+    pub(crate) fn add_picked(self, sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], picks: &[u8]) {
+        match self.0 {
+            Set::Scalar => scalar::add_picked(sum, table, picks),
+            // SAFETY: this set exists only where both features were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2::add_picked(sum, table, picks) },
+        }
+    }
+
     /// `out[i] = query . keys[i]`, where key i is the first `query.len()` numbers of the i-th stretch of `stride` numbers.
     pub(crate) fn scores(self, query: &[f32], keys: &[f32], stride: usize, out: &mut [f32]) {
         check_stretches(keys, stride, query.len(), out.len());
@@ -226,7 +239,9 @@ mod tests {
     fn block(n_vectors: usize, n_rows: usize, work: impl Fn(&mut Block<'_>) + Sync) -> Vec<f32> {
         let mut out = vec![f32::NAN; n_vectors * n_rows];
         let mut pool = Pool::new(1).unwrap();
-        pool.blocks(&mut out, n_rows, std::slice::from_ref(&(0..n_vectors)), n_rows, &|_, mut block| work(&mut block));
+        pool.blocks(&mut out, n_rows, std::slice::from_ref(&(0..n_vectors)), n_rows, 0, &|_, mut block| {
+            work(&mut block)
+        });
         out
     }
 
@@ -306,6 +321,20 @@ mod tests {
                     let added: f64 = (0..n).map(|i| f64::from(weights[i]) * f64::from(data[i * stride + d])).sum();
                     prop_assert!((f64::from(*sum) - f64::from(query[d]) - added).abs() < 1e-4);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn picked_rows_are_added_in_order() {
+        let table: Vec<[[f32; STRIP]; 256]> = (0..3u64)
+            .map(|i| std::array::from_fn(|j| numbers(i * 256 + j as u64 + 1, STRIP).try_into().unwrap()))
+            .collect();
+        for kernels in Kernels::all() {
+            let mut sum = [0.25; STRIP];
+            kernels.add_picked(&mut sum, &table, &[0, 255, 7]);
+            for (column, sum) in sum.into_iter().enumerate() {
+                assert_eq!(sum, 0.25 + table[0][0][column] + table[1][255][column] + table[2][7][column]);
             }
         }
     }

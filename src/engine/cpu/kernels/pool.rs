@@ -15,6 +15,10 @@ use std::thread::{self, JoinHandle};
 /// About 50 microseconds.
 const N_SPINS: u32 = 2_000;
 
+/// Multiplications, about 10 microseconds: less is done sooner than a thread has heard of it, and on a busy machine one
+/// that has been put aside by the system would be waited for.
+pub(crate) const WORTH_SHARING: usize = 131_072;
+
 /// In [`Shared::state`]: below it the number of threads at work, above the number of the piece of work.
 const OPEN: u64 = 1 << 31;
 const N_WORKING: u64 = OPEN - 1;
@@ -161,13 +165,15 @@ impl Pool {
     }
 
     /// Fills the matrix `out`, [n][width], block by block: the rows of each group times bands of `band` columns.
-    /// `work` gets the group's number and the block.
+    /// `work` gets the group's number and the block. `cost` is what all of it takes, in multiplications: a small matter is
+    /// not handed over at all.
     pub(crate) fn blocks(
         &mut self,
         out: &mut [f32],
         width: usize,
         groups: &[Range<usize>],
         band: usize,
+        cost: usize,
         work: &(impl Fn(usize, Block<'_>) + Sync),
     ) {
         let mut end = 0;
@@ -178,7 +184,7 @@ impl Pool {
         assert!(end * width <= out.len(), "the groups lie within the matrix");
         let n_bands = width.div_ceil(band);
         let matrix = Matrix(out.as_mut_ptr());
-        self.run(groups.len() * n_bands, &|task| {
+        let fill = |task: usize| {
             let (group_idx, band_idx) = (task / n_bands, task % n_bands);
             let first_column = band_idx * band;
             let group = &groups[group_idx];
@@ -191,7 +197,12 @@ impl Pool {
                 matrix: PhantomData,
             };
             work(group_idx, block);
-        });
+        };
+        if cost < WORTH_SHARING {
+            (0..groups.len() * n_bands).for_each(fill);
+        } else {
+            self.run(groups.len() * n_bands, &fill);
+        }
     }
 }
 
@@ -268,14 +279,21 @@ mod tests {
                 }
                 let (width, band) = (1 + piece % 40, 1 + piece % 7);
                 let mut out = vec![0.0; 6 * width];
-                pool.blocks(&mut out, width, &[0..2, 2..2, 3..6], band, &|group_idx, mut block| {
-                    for row in 0..block.n_rows() {
-                        let columns = block.columns();
-                        for (value, column) in block.row(row).iter_mut().zip(columns) {
-                            *value += (1000 * (group_idx + 1) + column) as f32;
+                pool.blocks(
+                    &mut out,
+                    width,
+                    &[0..2, 2..2, 3..6],
+                    band,
+                    WORTH_SHARING - piece % 2,
+                    &|group_idx, mut block| {
+                        for row in 0..block.n_rows() {
+                            let columns = block.columns();
+                            for (value, column) in block.row(row).iter_mut().zip(columns) {
+                                *value += (1000 * (group_idx + 1) + column) as f32;
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 for (row, group) in [1, 1, 0, 3, 3, 3].into_iter().enumerate() {
                     for column in 0..width {
                         let expected = if group == 0 { 0 } else { 1000 * group + column };

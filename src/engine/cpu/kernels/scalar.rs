@@ -3,7 +3,7 @@
 //! What it is not: fast. Other sets are compared with it, and it runs where they cannot.
 //! Start at [`bf16_rows`].
 
-use super::{Bf16Rows, Block, Mxfp4Rows, Vectors, e8m0};
+use super::{Bf16Rows, Block, Mxfp4Rows, STRIP, Vectors, e8m0};
 
 /// The values of the sixteen E2M1 codes, times two.
 pub(super) const E2M1_DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
@@ -34,6 +34,12 @@ pub(super) fn mxfp4_rows(rows: Mxfp4Rows<'_>, x: Vectors<'_>, out: &mut Block<'_
             }
             out.row(t)[r] = sum;
         }
+    }
+}
+
+pub(super) fn add_picked(sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], picks: &[u8]) {
+    for (rows, pick) in table.iter().zip(picks) {
+        sum.iter_mut().zip(rows[usize::from(*pick)]).for_each(|(sum, x)| *sum += x);
     }
 }
 

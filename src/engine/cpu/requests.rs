@@ -1,0 +1,139 @@
+//! The engine as its callers see it: requests, progress, reuse, cancellation.
+//!
+//! Runs a golden checkpoint, whose greedy tokens are known. Start at [`greedy_tokens_come_out_and_the_prefix_is_kept`].
+
+use super::goldens::{Golden, checkpoint, golden};
+use super::*;
+use crate::engine::{Finish, SamplingParams};
+use crate::harmony::Token;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "long"; // 376 tokens of prompt: several passes
+
+fn engine(options: Options) -> CpuEngine {
+    CpuEngine::open(checkpoint(NAME), options).unwrap()
+}
+
+fn request(tokens: &[Token], max_tokens: usize) -> Request {
+    Request {
+        tokens: tokens.to_vec(),
+        stop: Vec::new(),
+        forbidden: Vec::new(),
+        max_tokens,
+        sampling: SamplingParams::default(),
+        cancel: CancellationToken::new(),
+    }
+}
+
+async fn run(engine: &CpuEngine, request: Request) -> Generation {
+    engine.generate(request, &mut |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn greedy_tokens_come_out_and_the_prefix_is_kept() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let engine = engine(Options { threads: Some(2), ..Options::default() });
+    assert_eq!(engine.description().name, NAME);
+    let mut steps = Vec::new();
+    let first = engine.generate(request(&tokens[..n_prompt], 24), &mut |step| steps.push(step)).await.unwrap();
+    assert_eq!((&first.tokens[..], first.finish, first.n_reused), (&tokens[n_prompt..], Finish::Length, 0));
+    let mut expected: Vec<Progress> =
+        [0, 64, 128, 192, 256, 320, 376].map(|done| Progress::Prefill { done, total: n_prompt }).to_vec();
+    expected.extend(tokens[n_prompt..].iter().copied().map(Progress::Token));
+    assert_eq!(steps, expected);
+    // The same again: all but the last token is known. Then from the middle: what came after is forgotten.
+    for (n_prompt, n_reused) in
+        [(n_prompt, n_prompt - 1), (tokens.len() - 4, tokens.len() - 5), (n_prompt + 1, n_prompt)]
+    {
+        let again = run(&engine, request(&tokens[..n_prompt], tokens.len() - n_prompt)).await;
+        assert_eq!((&again.tokens[..], again.n_reused), (&tokens[n_prompt..], n_reused));
+    }
+    // Another transcript with a common beginning, and back.
+    let mut other = tokens[..n_prompt].to_vec();
+    other[100] = (other[100] + 1) % 160;
+    assert_eq!(run(&engine, request(&other, 3)).await.n_reused, 100);
+    let back = run(&engine, request(&tokens[..n_prompt], 24)).await;
+    assert_eq!((&back.tokens[..], back.n_reused), (&tokens[n_prompt..], 100));
+}
+
+#[tokio::test]
+async fn a_generation_ends_at_a_stop_token_a_limit_or_the_end_of_the_context() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let (prompt, new) = tokens.split_at(n_prompt);
+    let engine = engine(Options { context_length: Some(n_prompt + 10), ..Options::default() });
+    let n_to_stop = new.iter().position(|token| *token == new[5]).unwrap() + 1;
+    let stopped = run(&engine, Request { stop: vec![new[5]], ..request(prompt, 24) }).await;
+    assert_eq!((&stopped.tokens[..], stopped.finish), (&new[..n_to_stop], Finish::Stop));
+    for (max_tokens, n_new) in [(0, 0), (1, 1), (7, 7), (10, 10), (11, 10), (usize::MAX, 10)] {
+        let limited = run(&engine, request(prompt, max_tokens)).await;
+        assert_eq!((&limited.tokens[..], limited.finish), (&new[..n_new], Finish::Length), "at most {max_tokens}");
+    }
+    let full = run(&engine, request(&tokens[..n_prompt + 10], 5)).await;
+    assert_eq!((full.tokens, full.finish), (Vec::new(), Finish::Length));
+    for (tokens, error) in [
+        (&tokens[..n_prompt + 11], "the conversation has 387 tokens and the model reads at most 386"),
+        (&[], "the transcript is empty"),
+        (&[3, 160], "token id 160 is outside the model's vocabulary"),
+    ] {
+        let message = engine.generate(request(tokens, 1), &mut |_| {}).await.unwrap_err().to_string();
+        assert!(message.starts_with(error), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn sampling_depends_on_seed_and_tokens_and_not_on_how_they_were_read() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let sampling = SamplingParams { temperature: 1.0, seed: 42, ..SamplingParams::default() };
+    let forbidden: Vec<Token> = (0..80).collect();
+    let ask = |n_max| Request { sampling, forbidden: forbidden.clone(), ..request(&tokens[..n_prompt], n_max) };
+    let one = engine(Options { threads: Some(1), ..Options::default() });
+    let whole = run(&one, ask(20)).await.tokens;
+    assert!(whole.iter().all(|token| *token >= 80), "forbidden: {whole:?}");
+    let two = engine(Options { threads: Some(2), ..Options::default() });
+    run(&two, request(&tokens[..77], 1)).await;
+    let mut parts = run(&two, ask(9)).await.tokens;
+    let mut rest = ask(11);
+    rest.tokens.extend(&parts);
+    parts.extend(run(&two, rest).await.tokens);
+    assert_eq!(parts, whole);
+    let other = Request { sampling: SamplingParams { seed: 43, ..sampling }, ..ask(20) };
+    assert_ne!(run(&one, other).await.tokens, whole);
+    let nothing_left = Request { forbidden: (0..160).collect(), ..request(&tokens[..3], 1) };
+    let error = one.generate(nothing_left, &mut |_| {}).await.unwrap_err().to_string();
+    assert!(error.contains("every token is forbidden"), "{error}");
+}
+
+#[tokio::test]
+async fn cancelling_keeps_what_was_made_and_spoils_nothing() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let engine = engine(Options::default());
+    let already = request(&tokens[..n_prompt], 24);
+    already.cancel.cancel();
+    let generation = run(&engine, already).await;
+    assert_eq!(generation, Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused: 0 });
+    let during = request(&tokens[..n_prompt], usize::MAX);
+    let cancel = during.cancel.clone();
+    let mut n_seen = 0;
+    let mut cancel_at_the_third = |step| {
+        n_seen += usize::from(matches!(step, Progress::Token(_)));
+        if n_seen == 3 {
+            cancel.cancel();
+        }
+    };
+    let generation = engine.generate(during, &mut cancel_at_the_third).await.unwrap();
+    assert_eq!(generation.finish, Finish::Cancelled);
+    assert_eq!(generation.tokens[..3], tokens[n_prompt..][..3]);
+    assert_eq!(run(&engine, request(&tokens[..n_prompt], 24)).await.tokens, tokens[n_prompt..]);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_the_engine() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let engine = engine(Options::default());
+    let long = request(&tokens[..n_prompt], usize::MAX);
+    let gone = tokio::time::timeout(std::time::Duration::from_millis(30), engine.generate(long, &mut |_| {})).await;
+    assert!(gone.is_err(), "3,700 tokens take longer");
+    let begin = Instant::now();
+    assert_eq!(run(&engine, request(&tokens[..n_prompt], 24)).await.tokens, tokens[n_prompt..]);
+    assert!(begin.elapsed().as_secs() < 10, "the abandoned request was not waited for");
+}

@@ -1,0 +1,200 @@
+//! The real sandbox with the bundled components, and with guests that mean harm.
+
+use super::*;
+use crate::policy::{Approval, Approver, Call, Decision, Grant, Pending, Policy};
+use crate::tool::{Tool, ToolError, ToolSpec, Toolbox};
+use crate::world::{Disk, SimulatedClock, World};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const HOSTILE: &[u8] = include_bytes!("../../../tests/fixtures/tools/hostile.wasm");
+const UNGRANTED: &[u8] = include_bytes!("../../../tests/fixtures/tools/ungranted.wasm");
+
+fn grant_for(spec: &ToolSpec) -> Grant {
+    let everything = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
+    let call = Call { tool: &spec.id, effect: spec.effect, arguments: &Value::Null, wants: &spec.wants };
+    match Policy::parse("test", everything).unwrap().decide(&call) {
+        Decision::Allow(grant) => grant,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn call(tool: &dyn Tool, arguments: Value) -> Result<String, ToolError> {
+    tool.call(arguments, grant_for(tool.spec())).await.map(|output| output.text)
+}
+
+fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
+    let host = Host::new(world.clone(), None).unwrap();
+    let mut toolbox = Toolbox::default();
+    for package in packages {
+        for tool in host.load(package, Path::new("/data")) {
+            toolbox.register(tool).unwrap();
+        }
+    }
+    toolbox
+}
+
+#[tokio::test]
+async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
+    for package in bundled().unwrap() {
+        let name = package.name().to_owned();
+        let examples: Vec<_> = package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
+        assert!(!examples.is_empty(), "{name} has no examples");
+        // One world for all: an example may read what one before it wrote.
+        let toolbox = toolbox(&World::simulated(1), vec![package]);
+        for (tool, arguments, expected) in examples {
+            let registered = toolbox.resolve(&format!("{name}.{tool}")).unwrap();
+            let checked = registered.arguments(&arguments.to_string()).unwrap();
+            let text = match call(registered.tool().as_ref(), checked).await {
+                Ok(text) => text,
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(text, expected, "{name}.{tool} {arguments}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_components_declare_what_lies_beside_them() {
+    for package in bundled().unwrap() {
+        assert_eq!(hash(&package.component), package.manifest.sha256, "{}", package.name());
+        assert!(!package.version().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_clock_is_the_worlds() {
+    let clock = Arc::new(SimulatedClock::default());
+    clock.advance(Duration::from_secs(3600));
+    let world = World { clock, ..World::simulated(1) };
+    let toolbox = toolbox(&world, bundled().unwrap());
+    let now = toolbox.resolve("clock.now").unwrap().tool();
+    assert_eq!(call(now.as_ref(), json!({ "zone": "UTC" })).await.unwrap(), "2026-01-01 01:00:00 UTC (Thursday)");
+}
+
+#[tokio::test]
+async fn notes_live_in_the_one_granted_file() {
+    let world = World::simulated(1);
+    let toolbox = toolbox(&world, bundled().unwrap());
+    let add = toolbox.resolve("notes.add").unwrap().tool();
+    assert_eq!(call(add.as_ref(), json!({ "text": "buy milk" })).await.unwrap(), "saved as note 1");
+    let file = world.disk.read(Path::new("/data/notes/notes.md"), 1000).unwrap();
+    assert_eq!(String::from_utf8(file).unwrap(), "- buy milk\n");
+}
+
+/// A package of one hostile component.
+fn hostile(component: &'static [u8], tools: &[&str], limits: &str, wants: &str) -> Package {
+    let mut manifest = format!(
+        "name = \"evil\"\nversion = \"1\"\ncomponent = \"x\"\nsha256 = \"{}\"\n[limits]\n{limits}\n[wants]\n{wants}\n",
+        hash(component)
+    );
+    let mut declarations = Vec::new();
+    for tool in tools {
+        manifest += &format!("[[tool]]\nname = \"{tool}\"\neffect = \"pure\"\nrecovery = \"repeat\"\n");
+        let parameters = json!({ "type": "object", "properties": {} });
+        declarations.push(json!({ "name": tool, "description": "", "parameters": parameters }));
+    }
+    Package::new(&manifest, &Value::from(declarations).to_string(), component).unwrap()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn every_hostile_guest_ends_in_a_reply_and_the_next_call_works() {
+    let tools = ["spin", "eat", "trap", "recurse", "flood", "echo", "missing"];
+    let package = hostile(HOSTILE, &tools, "time_ms = 300\nmemory_mib = 16", "");
+    let toolbox = toolbox(&World::simulated(1), vec![package]);
+    let tool = |name: &str| toolbox.resolve(&format!("evil.{name}")).unwrap().tool().clone();
+    // The first call compiles; what follows is the guests' own time.
+    call(tool("echo").as_ref(), json!({})).await.unwrap();
+    for (name, expected) in [
+        ("spin", "TimedOut"),
+        ("eat", "OutOfMemory"),
+        ("trap", "Trapped"),
+        ("recurse", "Trapped"),
+        ("flood", "OutputTooLong"),
+        ("missing", "Unavailable"),
+    ] {
+        let started = Instant::now();
+        let error = call(tool(name).as_ref(), json!({})).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(expected), "{name}: {error:?}");
+        // A bound against hanging, ten times the limit.
+        assert!(started.elapsed() < Duration::from_secs(4), "{name} took {:?}", started.elapsed());
+        call(tool("echo").as_ref(), json!({})).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spinning_guest_lets_others_run() {
+    let package = hostile(HOSTILE, &["spin", "echo"], "time_ms = 1000", "");
+    let toolbox = toolbox(&World::simulated(1), vec![package]);
+    let spins: Vec<_> = (0..4)
+        .map(|_| {
+            let spin = toolbox.resolve("evil.spin").unwrap().tool().clone();
+            tokio::spawn(async move { call(spin.as_ref(), json!({})).await })
+        })
+        .collect();
+    let echo = toolbox.resolve("evil.echo").unwrap().tool();
+    call(echo.as_ref(), json!({})).await.unwrap();
+    for spin in spins {
+        assert!(matches!(spin.await.unwrap(), Err(ToolError::TimedOut(_))));
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_nothing_provides_is_named() {
+    let toolbox = toolbox(&World::simulated(1), vec![hostile(UNGRANTED, &["echo"], "", "")]);
+    let tool = toolbox.resolve("evil.echo").unwrap().tool();
+    let error = call(tool.as_ref(), json!({})).await.unwrap_err().to_string();
+    assert!(error.contains("ossicle:tool/nothing"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_manifest_does_not_want_is_not_linked() {
+    // The notes component imports the granted file; without `wants.file` there is nothing to link it to.
+    let component = bundled().unwrap().pop().unwrap().component;
+    let component: &'static [u8] = Vec::leak(component.into_owned());
+    let toolbox = toolbox(&World::simulated(1), vec![hostile(component, &["list"], "", "clock = true")]);
+    let error = call(toolbox.resolve("evil.list").unwrap().tool().as_ref(), json!({})).await.unwrap_err().to_string();
+    assert!(error.contains("ossicle:tool/document"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_is_not_the_manifests_does_not_run() {
+    let package = Package { component: HOSTILE.into(), ..hostile(UNGRANTED, &["echo"], "", "") };
+    let toolbox = toolbox(&World::simulated(1), vec![package]);
+    let error = call(toolbox.resolve("evil.echo").unwrap().tool().as_ref(), json!({})).await.unwrap_err().to_string();
+    assert!(error.contains("sha256"), "{error}");
+}
+
+#[tokio::test]
+async fn a_grant_for_another_tool_opens_nothing() {
+    let toolbox = toolbox(&World::simulated(1), bundled().unwrap());
+    let [calc, now] = ["calc.calc", "clock.now"].map(|id| toolbox.resolve(id).unwrap().tool());
+    let error = now.call(json!({}), grant_for(calc.spec())).await.unwrap_err();
+    assert!(matches!(error, ToolError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_approved_call_runs_too() {
+    struct Yes;
+    #[async_trait::async_trait]
+    impl Approver for Yes {
+        async fn approve(&self, _: &Pending) -> Approval {
+            Approval::Yes
+        }
+    }
+    let toolbox = toolbox(&World::simulated(1), bundled().unwrap());
+    let add = toolbox.resolve("notes.add").unwrap().tool();
+    let spec = add.spec();
+    let arguments = json!({ "text": "x" });
+    let call = Call { tool: &spec.id, effect: spec.effect, arguments: &arguments, wants: &spec.wants };
+    let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("writing is asked about") };
+    let grant = pending.ask(&Yes).await.unwrap();
+    assert_eq!(add.call(arguments, grant).await.unwrap().text, "saved as note 1");
+}
