@@ -3,7 +3,7 @@
 //! What it is not: it decides nothing itself, and remembers nothing: each yes is for one call.
 
 use super::args::Approve;
-use super::render::{Ink, Screen};
+use super::screen::{Ink, Screen};
 use super::terminal;
 use crate::policy::{Approval, Approver, Pending};
 use async_trait::async_trait;
@@ -49,6 +49,7 @@ impl Approver for Person {
             self.0.ask("Allow this call? y, n, or n and a word to the model: ");
             match keyboard.line().await {
                 Ok(Some(line)) => {
+                    self.0.answered();
                     if let Some(approval) = understood(&line) {
                         return approval;
                     }

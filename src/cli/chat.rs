@@ -2,8 +2,8 @@
 
 use super::args::{self, Effort};
 use super::editor::{Editor, Line};
-use super::render::{Ink, Screen};
 use super::report::{Failure, ended};
+use super::screen::{Ink, Screen};
 use super::session;
 use crate::agent::{Agent, TurnEnd};
 use crate::config::{Paths, Settings};
@@ -88,7 +88,7 @@ impl Chat {
             Ok(answer) => answer,
             Err(failure) => {
                 // The session is still usable; the next line may fare better.
-                self.screen.raw(&failure.render(self.screen.colour(), super::render::terminal_width()));
+                self.screen.raw(&failure.render(self.screen.colour(), super::screen::terminal_width()));
                 return Ok(Next::Go);
             }
         };

@@ -12,14 +12,15 @@ mod models;
 mod render;
 mod report;
 mod run;
+mod screen;
 mod session;
 mod terminal;
 mod tools;
 
 use args::{Color, Command, CommandLine};
 use clap::Parser;
-use render::Screen;
 use report::Failure;
+use screen::Screen;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the program with the process's arguments. Returns its exit code: 0 answered, 1 failure, 2 usage or configuration,
@@ -37,7 +38,7 @@ pub fn main() -> u8 {
     match start(&line, &screen) {
         Ok(()) => report::exit::ANSWERED,
         Err(failure) => {
-            screen.raw(&failure.render(screen.colour(), render::terminal_width()));
+            screen.raw(&failure.render(screen.colour(), screen::terminal_width()));
             failure.code()
         }
     }

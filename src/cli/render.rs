@@ -1,141 +1,19 @@
 //! A turn on the screen: reasoning dimmed, one line for each call, the answer; a spinner or a bar where one has to wait.
 //!
 //! What it is not: it asks nothing and decides nothing. The answer goes to stdout, everything else to stderr. Start at
-//! [`Screen`], which is cheap to clone: the turn, an approval and the log draw on the same one.
+//! the [`EventSink`] of [`Screen`].
 
+use super::screen::{Ink, Screen, Section, State, style, terminal_width};
 use super::terminal;
 use crate::agent::{CallOutcome, Event, EventSink};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::time::Duration;
-
-/// Where a session is shown.
-#[derive(Clone)]
-pub(super) struct Screen(Arc<Mutex<State>>);
 
 /// A prompt shorter than this, in tokens, is read before a bar could be seen.
 const BAR_FROM: usize = 256;
 
 /// The width of a line where there is no terminal to ask.
 const PLAIN_WIDTH: usize = 400;
-
-struct State {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
-    /// Whether the answer is shown as it comes. Into a pipe it is written once, when it is known to be one.
-    stream: bool,
-    /// Whether spinners and bars make sense.
-    live: bool,
-    colour: bool,
-    section: Section,
-    /// Whether the last thing written ended a line.
-    at_line_start: bool,
-    bar: ProgressBar,
-    /// The calls that have started: tool and arguments.
-    calls: HashMap<u64, (String, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Nothing,
-    Reasoning,
-    Preamble,
-    Answer,
-}
-
-/// How something is written on stderr.
-#[derive(Clone, Copy)]
-pub(super) enum Ink {
-    Plain,
-    Dim,
-    Bold,
-    Green,
-    Yellow,
-    Red,
-}
-
-impl Ink {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Plain => "0",
-            Self::Dim => "2",
-            Self::Bold => "1",
-            Self::Green => "32",
-            Self::Yellow => "33",
-            Self::Red => "31",
-        }
-    }
-}
-
-impl Screen {
-    /// The process's own stdout and stderr. Colours are anstream's choice, which the command line has set.
-    pub(super) fn of_process() -> Self {
-        let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-        let (stream, live) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), stream, live, colour)
-    }
-
-    fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, stream: bool, live: bool, colour: bool) -> Self {
-        let (section, bar) = (Section::Nothing, ProgressBar::hidden());
-        let calls = HashMap::new();
-        Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, section, at_line_start: true, bar, calls })))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    pub(super) fn colour(&self) -> bool {
-        self.state().colour
-    }
-
-    /// Shows that something is going on, until something else is shown.
-    pub(super) fn wait(&self, message: &str) {
-        self.state().spin(message);
-    }
-
-    /// Takes spinners and bars away, and ends the line.
-    pub(super) fn settle(&self) {
-        self.state().end_section();
-    }
-
-    /// A line on stderr. The text is made harmless.
-    pub(super) fn say(&self, ink: Ink, text: &str) {
-        let mut state = self.state();
-        state.end_section();
-        state.err_line(ink, &terminal::block(text));
-    }
-
-    /// A line on stderr that is not ended: somebody answers behind it.
-    pub(super) fn ask(&self, text: &str) {
-        let mut state = self.state();
-        state.end_section();
-        let text = state.inked(Ink::Bold, &terminal::block(text));
-        state.write_err(&text);
-    }
-
-    /// Text that is known to be harmless, or whose escapes are meant, on stderr.
-    pub(super) fn raw(&self, text: &str) {
-        let mut state = self.state();
-        state.end_section();
-        state.write_err(text);
-    }
-
-    /// The answer, where it was not shown as it came. Fails when nobody reads it.
-    pub(super) fn answer(&self, text: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.end_section();
-        if state.stream || text.is_empty() {
-            return Ok(());
-        }
-        let text = terminal::block(text);
-        let end = if text.ends_with('\n') { "" } else { "\n" };
-        write!(state.out, "{text}{end}")?;
-        state.out.flush()
-    }
-}
 
 impl EventSink for Screen {
     fn event(&mut self, event: Event) {
@@ -174,39 +52,6 @@ impl EventSink for Screen {
 }
 
 impl State {
-    /// Writes to stderr; when nobody reads that, the turn goes on all the same.
-    fn write_err(&mut self, text: &str) {
-        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
-    }
-
-    fn inked(&self, ink: Ink, text: &str) -> String {
-        if self.colour && !text.is_empty() { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.to_owned() }
-    }
-
-    fn err_line(&mut self, ink: Ink, text: &str) {
-        let text = self.inked(ink, text) + "\n";
-        self.write_err(&text);
-    }
-
-    fn quiet(&mut self) {
-        self.bar.finish_and_clear();
-        self.bar = ProgressBar::hidden();
-    }
-
-    /// Takes the bar away and ends the line, on the stream it was begun on.
-    fn end_section(&mut self) {
-        self.quiet();
-        if !self.at_line_start {
-            if self.section == Section::Answer {
-                let _ = self.out.write_all(b"\n").and_then(|()| self.out.flush());
-            } else {
-                self.write_err("\n");
-            }
-        }
-        self.at_line_start = true;
-        self.section = Section::Nothing;
-    }
-
     fn stream(&mut self, section: Section, text: &str) {
         if text.is_empty() {
             return;
@@ -228,16 +73,6 @@ impl State {
             Section::Preamble | Section::Nothing => self.write_err(&text),
         }
         self.at_line_start = text.ends_with('\n');
-    }
-
-    fn spin(&mut self, message: &str) {
-        self.quiet();
-        if self.live {
-            self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            self.bar.set_style(style("{spinner} {msg}"));
-            self.bar.set_message(terminal::line(message).into_owned());
-            self.bar.enable_steady_tick(Duration::from_millis(100));
-        }
     }
 
     fn prefill(&mut self, done: usize, total: usize) {
@@ -283,14 +118,6 @@ impl State {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates in this file are well-formed")
-}
-
-pub(super) fn terminal_width() -> usize {
-    console::Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns))
-}
-
 /// Three digits are enough for people.
 fn readable(duration: Duration) -> String {
     match duration.as_secs_f64() {
@@ -301,29 +128,12 @@ fn readable(duration: Duration) -> String {
     }
 }
 
-/// The log's way to the screen: whole lines, harmless, above whatever is shown.
-impl Write for Screen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.state();
-        let text = String::from_utf8_lossy(bytes);
-        let text = terminal::block(&text).into_owned();
-        if !state.at_line_start {
-            state.end_section();
-        }
-        let bar = state.bar.clone();
-        bar.suspend(|| state.write_err(&text));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::{TurnEnd, Usage};
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);

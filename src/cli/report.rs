@@ -31,7 +31,7 @@ pub(super) struct Failure {
     /// The errors below the message, from near to far.
     causes: Option<Box<Cause>>,
     /// A text that is wrong, and where.
-    place: Option<(NamedSource<String>, LabeledSpan)>,
+    place: Option<Box<(NamedSource<String>, LabeledSpan)>>,
     /// Nothing is said: the reader has gone, or the user knows.
     silent: bool,
 }
@@ -122,11 +122,11 @@ impl Diagnostic for Failure {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.place.as_ref().map(|(source, _)| source as _)
+        self.place.as_ref().map(|place| &place.0 as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.place.as_ref().map(|(_, label)| Box::new(std::iter::once(label.clone())) as _)
+        self.place.as_ref().map(|place| Box::new(std::iter::once(place.1.clone())) as _)
     }
 }
 
@@ -137,7 +137,7 @@ impl From<PolicyError> for Failure {
         let span = error.span();
         let label = LabeledSpan::new(Some("here".into()), span.start, span.len());
         let source = NamedSource::new(terminal::line(error.name()), error.text().to_owned());
-        let place = shown.then_some((source, label));
+        let place = shown.then(|| Box::new((source, label)));
         let message = match place {
             Some(_) => format!("the policy does not load: {}", error.message()),
             None => format!("the policy does not load: {error}"),
@@ -202,7 +202,7 @@ pub(super) fn ended(end: TurnEnd) -> Option<Failure> {
         TurnEnd::NoAnswer => Failure::new(exit::FAILURE, "the model stopped without an answer")
             .help("ask in other words, or use a larger model with --model"),
         TurnEnd::Denied => Failure::new(exit::DENIED, "a call that the model needed was not allowed")
-            .help("run it in a terminal to be asked, or allow it with --approve always or a --policy of your own"),
+            .help("in a terminal you are asked; --approve always or a --policy of your own allow it unasked"),
         TurnEnd::StepLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of generations")
             .help("--max-steps allows more"),
         TurnEnd::TokenLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of tokens")

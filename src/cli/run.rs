@@ -1,8 +1,8 @@
 //! `ossicle run`: one question. The answer alone goes to stdout.
 
 use super::args;
-use super::render::Screen;
 use super::report::{Failure, ended};
+use super::screen::Screen;
 use super::session;
 use std::io::{self, IsTerminal, Read};
 

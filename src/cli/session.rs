@@ -2,8 +2,8 @@
 
 use super::approve::approver;
 use super::args;
-use super::render::{Ink, Screen};
 use super::report::{Failure, exit};
+use super::screen::{Ink, Screen};
 use crate::agent::{Agent, Answer};
 use crate::config::{self, Paths, Settings};
 use tokio::task::JoinHandle;
