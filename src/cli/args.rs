@@ -21,8 +21,7 @@ pub(super) struct CommandLine {
     pub(super) general: General,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
+const EXIT_CODES: &str = "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
 nobody could approve it, 6 the model cannot be used, 130 interrupted. A broken pipe is 0.";
 
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,11 @@ use std::fmt;
 const MAX_PROBLEMS: usize = 3;
 
 /// Parses and checks. Empty text stands for no arguments.
-pub(super) fn parse(text: &str, validator: &jsonschema::Validator, parameters: Option<&Value>) -> Result<Value, ToolError> {
+pub(super) fn parse(
+    text: &str,
+    validator: &jsonschema::Validator,
+    parameters: Option<&Value>,
+) -> Result<Value, ToolError> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let invalid = |problem: String| ToolError::InvalidArguments(format!("{problem}; {}", expected(parameters)));
     let Strict(value) = serde_json::from_str(text).map_err(|error| invalid(format!("not JSON: {error}")))?;

@@ -1,6 +1,9 @@
 //! Components made ready and called.
 
-use super::bindings::{GuestPre, ToolError as GuestError, ossicle::tool::{clock, document}};
+use super::bindings::{
+    GuestPre, ToolError as GuestError,
+    ossicle::tool::{clock, document},
+};
 use super::cache::Cache;
 use super::package::{Declared, Limits, Package, PackageError};
 use super::sandbox::Sandbox;
@@ -221,4 +224,3 @@ fn cut(mut text: String, limit: usize) -> String {
     }
     text
 }
-

@@ -41,7 +41,8 @@ fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
 async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
     for package in bundled().unwrap() {
         let name = package.name().to_owned();
-        let examples: Vec<_> = package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
+        let examples: Vec<_> =
+            package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
         assert!(!examples.is_empty(), "{name} has no examples");
         // One world for all: an example may read what one before it wrote.
         let toolbox = toolbox(&World::simulated(1), vec![package]);
