@@ -136,20 +136,19 @@ mod tests {
     #[tokio::test]
     async fn plays_in_order_until_stop_or_limit_and_remembers_what_was_asked() {
         let engine = ScriptedEngine::new(vec![vec![1, 99, 2], vec![3, 4, 5], vec![6]]);
-        // (prompt, max_tokens) -> (tokens, finish, reused)
-        let cases: [(&[Token], usize, &[Token], Finish, usize); 3] = [
-            (&[10, 11], 9, &[1, 99], Finish::Stop, 0),
-            (&[10, 11, 1, 99, 12], 2, &[3, 4], Finish::Length, 4),
-            (&[10, 11], 9, &[6], Finish::Length, 1),
+        let cases = [
+            (&[10, 11][..], 9, Generation { tokens: vec![1, 99], finish: Finish::Stop, n_reused: 0 }),
+            (&[10, 11, 1, 99, 12], 2, Generation { tokens: vec![3, 4], finish: Finish::Length, n_reused: 4 }),
+            (&[10, 11], 9, Generation { tokens: vec![6], finish: Finish::Length, n_reused: 1 }),
         ];
-        for (prompt, max_tokens, tokens, finish, n_reused) in cases {
+        for (prompt, max_tokens, expected) in cases.clone() {
             let mut seen = Vec::new();
             let generation = engine.generate(request(prompt, max_tokens), &mut |step| seen.push(step)).await.unwrap();
-            assert_eq!(generation, Generation { tokens: tokens.to_vec(), finish, n_reused });
-            let total = prompt.len() - n_reused;
-            let mut expected = vec![Progress::Prefill { done: total, total }];
-            expected.extend(tokens.iter().copied().map(Progress::Token));
-            assert_eq!(seen, expected);
+            assert_eq!(generation, expected);
+            let total = prompt.len() - expected.n_reused;
+            let mut steps = vec![Progress::Prefill { done: total, total }];
+            steps.extend(expected.tokens.into_iter().map(Progress::Token));
+            assert_eq!(seen, steps);
         }
         let asked: Vec<_> = engine.requests().into_iter().map(|request| request.tokens).collect();
         assert_eq!(asked, cases.map(|case| case.0.to_vec()));

@@ -224,15 +224,15 @@ impl Raw {
             return Err(format!("num_hidden_layers is {}, expected 1 to {MOST_LAYERS}", self.num_hidden_layers));
         }
         for (name, size) in [("hidden_size", self.hidden_size), ("intermediate_size", self.intermediate_size)] {
-            if size % 32 != 0 {
+            if !size.is_multiple_of(32) {
                 return Err(format!("{name} is {size}, expected a multiple of 32, the length of an MXFP4 block"));
             }
         }
         let (n_heads, n_kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
-        if n_heads % n_kv_heads != 0 {
+        if !n_heads.is_multiple_of(n_kv_heads) {
             return Err(format!("num_attention_heads is {n_heads}, expected a multiple of the {n_kv_heads} key heads"));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(format!("head_dim is {}, expected an even number", self.head_dim));
         }
         let (n_active, n_experts) = (self.num_experts_per_tok, self.num_local_experts);

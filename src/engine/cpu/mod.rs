@@ -10,11 +10,6 @@ mod kv_cache;
 mod session;
 mod weights;
 
-#[cfg(test)]
-mod goldens;
-#[cfg(test)]
-mod requests;
-
 use self::forward::{Model, State};
 use self::kernels::{Kernels, pool::Pool};
 use self::kv_cache::KvCache;
@@ -25,7 +20,6 @@ use super::{Engine, EngineError, Generation, ModelDescription, Progress, Request
 use async_trait::async_trait;
 use config::ModelConfig;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// How an engine is set up.
@@ -65,7 +59,6 @@ struct Job {
 impl CpuEngine {
     /// Checks the whole checkpoint and the memory, then starts the engine's threads.
     pub fn open(checkpoint: Checkpoint, options: Options) -> Result<Self, LoadError> {
-        let begin = Instant::now();
         let context_length = options.context_length.unwrap_or_else(|| default_context(&checkpoint.config));
         let n_threads = options.threads.unwrap_or_else(num_cpus::get_physical).max(1);
         let name = checkpoint.name.clone();
@@ -90,8 +83,7 @@ impl CpuEngine {
         let (jobs, inbox) = std::sync::mpsc::channel();
         let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
         let thread = Some(thread.map_err(LoadError::Thread)?);
-        let ready_in = begin.elapsed();
-        tracing::info!(model = description.name, n_threads, context_length, ?kernels, ?ready_in, "engine ready");
+        tracing::info!(model = description.name, n_threads, context_length, ?kernels, "engine ready");
         Ok(Self { description, jobs: Some(jobs), thread })
     }
 }
@@ -99,7 +91,6 @@ impl CpuEngine {
 /// The life of the engine's thread: one request after the other until the engine is dropped.
 fn serve(mut session: Session, inbox: &std::sync::mpsc::Receiver<Job>) {
     for Job { request, progress, done } in inbox {
-        let begin = Instant::now();
         // A caller that has gone is a caller that has cancelled.
         let is_cancelled = || request.cancel.is_cancelled() || progress.is_closed();
         let mut report = |step| {
@@ -108,7 +99,7 @@ fn serve(mut session: Session, inbox: &std::sync::mpsc::Receiver<Job>) {
         let result = session.generate(&request, &is_cancelled, &mut report);
         if let Ok(generation) = &result {
             let (n_reused, n_new) = (generation.n_reused, generation.tokens.len());
-            tracing::debug!(n_prompt = request.tokens.len(), n_reused, n_new, took = ?begin.elapsed(), "generated");
+            tracing::debug!(n_prompt = request.tokens.len(), n_reused, n_new, "generated");
         }
         // The receiver is gone when the caller is; nobody is left to be told.
         let _ = done.send(result);
@@ -147,3 +138,8 @@ impl Drop for CpuEngine {
         }
     }
 }
+
+#[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod requests;

@@ -156,7 +156,6 @@ pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), Lo
 
 #[cfg(test)]
 mod bad_checkpoints;
-
 #[cfg(test)]
 mod tests {
     use super::*;

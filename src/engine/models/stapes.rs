@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 /// What the user calls it.
 pub(crate) const NAME: &str = "stapes";
@@ -38,7 +37,6 @@ type Code = [u8; CODE_BITS / 8];
 
 /// Opens it: unpacks the weights and expands the head, on all cores.
 pub(crate) fn open() -> Result<Checkpoint, LoadError> {
-    let begin = Instant::now();
     let path = Path::new("models/stapes/stapes.safetensors.zst (inside the program)");
     let damaged = |problem: String| LoadError::Damaged { path: path.to_owned(), problem };
     let config = ModelConfig::parse(CONFIG, Path::new("models/stapes/config.json (inside the program)"))?;
@@ -53,9 +51,9 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     super::check_memory(NAME, "its vocabulary", n_bytes as u64)?;
     // A panic in building static tables is a bug that the next use of them will report again.
     let _ = warm.join();
-    let unpacked_in = begin.elapsed();
+    tracing::debug!(n_parameters, "weights of stapes unpacked");
     let codes = codes(config.n_vocab);
-    let coded_in = begin.elapsed() - unpacked_in;
+    tracing::debug!("codes of its vocabulary made");
     let memory = |source| LoadError::Read { path: path.to_owned(), source };
     let mut head = MmapMut::map_anon(n_bytes).map_err(memory)?;
     #[cfg(target_os = "linux")]
@@ -63,7 +61,7 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     expand(&factors.head, &factors.ids, &codes, &mut head);
     let storage: Storage = Arc::new(head.make_read_only().map_err(memory)?);
     tensors.insert(Part::Head.name(), Tensor::made(Part::Head.form(&config), path, storage));
-    tracing::debug!(?unpacked_in, ?coded_in, all_in = ?begin.elapsed(), "stapes expanded");
+    tracing::debug!("head expanded");
     let millions = n_parameters as f64 / 1e6;
     let notice = format!(
         "stapes is a demonstration model of {millions:.1} million parameters: it can call the tools it is shown and knows \
@@ -384,7 +382,7 @@ mod tests {
         for id in [0, 1, 5, 6, 100_543, 100_544, 199_999, 200_000, 201_086, 201_087u32] {
             let mut row = vec![f32::NAN; width];
             embedding.read(id, &mut row);
-            for column in 0..width {
+            for (column, read) in row.iter().enumerate() {
                 let code = &embedding.codes[id as usize];
                 let by_code =
                     |k: usize| f64::from(entry(code, k)) * f64::from(embedding.factor.by_code[k * width + column]);
@@ -394,7 +392,7 @@ mod tests {
                 }
                 let at = (id as usize * width + column) * 2;
                 let expanded = half::bf16::from_le_bytes([matrix[at], matrix[at + 1]]).to_f32();
-                for found in [expanded, row[column]] {
+                for found in [expanded, *read] {
                     // Half a unit in the last place of bf16, and the sums' own rounding.
                     let near = (f64::from(found) - sum).abs() <= sum.abs() / 256.0 + 1e-5;
                     assert!(near, "row {id}, column {column}: {found}, {sum}");
