@@ -206,7 +206,11 @@ fn the_readme_names_every_folder() {
     for entry in fs::read_dir(root()).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if entry.path().is_dir() && !name.starts_with('.') && name != "target" && !readme.contains(&format!("`{name}/`")) {
+        if entry.path().is_dir()
+            && !name.starts_with('.')
+            && name != "target"
+            && !readme.contains(&format!("`{name}/`"))
+        {
             broken.push(name);
         }
     }

@@ -75,7 +75,8 @@ async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool
         *token &= dialogue::LEARNT - 1;
     }
     let mut calls_right = true;
-    for expected in turn.iter().filter(|message| message.channel.as_deref() != Some("analysis") || message.to.is_some()) {
+    for expected in turn.iter().filter(|message| message.channel.as_deref() != Some("analysis") || message.to.is_some())
+    {
         if expected.role != "assistant" {
             expected.render(&encoding, &mut goes_on, &mut tokens);
             continue;
@@ -107,7 +108,11 @@ async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool
 }
 
 /// One generation, appended; its call or its answer.
-async fn generate(engine: &CpuEngine, encoding: &Encoding, tokens: &mut Vec<Token>) -> Result<Option<Message>, Failure> {
+async fn generate(
+    engine: &CpuEngine,
+    encoding: &Encoding,
+    tokens: &mut Vec<Token>,
+) -> Result<Option<Message>, Failure> {
     tokens.extend(encoding.generation_prompt());
     let request = Request {
         tokens: tokens.clone(),
@@ -135,7 +140,9 @@ fn fits(said: &Option<Message>, expected: &Turn) -> bool {
     }
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     match json(&expected.text) {
-        Some(arguments) if expected.to.as_deref() != Some("python") && expected.to.is_some() => json(text) == Some(arguments),
+        Some(arguments) if expected.to.as_deref() != Some("python") && expected.to.is_some() => {
+            json(text) == Some(arguments)
+        }
         _ => text == expected.text,
     }
 }

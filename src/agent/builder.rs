@@ -130,7 +130,7 @@ impl AgentBuilder {
         }
         let encoding = Encoding::new();
         let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
-        let date = jiff::tz::TimeZone::system().to_datetime(date).date();
+        let date = self.world.clock.zone().to_datetime(date).date();
         let mut transcript = Transcript::default();
         let frame = Message::system(SystemContent {
             current_date: Some(date.to_string()),

@@ -112,7 +112,8 @@ impl Agent {
         let key = (spec.id.to_string(), parsed.to_string());
         let n_same = *turn.calls.seen.entry(key).and_modify(|n| *n += 1).or_insert(1);
         if n_same > SAME_CALL_RUNS {
-            let text = "error: this very call was made before in this turn and its result will not change; use the result";
+            let text =
+                "error: this very call was made before in this turn and its result will not change; use the result";
             return Ok((CallOutcome::Error, text.into()));
         }
         let call = Call { tool: &spec.id, effect: spec.effect, arguments: &parsed, wants: &spec.wants };

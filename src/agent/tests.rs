@@ -78,7 +78,9 @@ async fn turn(agent: &mut Agent, engine: &ScriptedEngine) -> (Answer, Vec<Event>
 fn shown(tokens: &[Token]) -> String {
     let bytes: Vec<u8> = tokens
         .iter()
-        .flat_map(|token| tokenizer::decode_bytes(*token).map_or_else(|| format!("[{token}]").into_bytes(), <[u8]>::to_vec))
+        .flat_map(|token| {
+            tokenizer::decode_bytes(*token).map_or_else(|| format!("[{token}]").into_bytes(), <[u8]>::to_vec)
+        })
         .collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -136,8 +138,7 @@ async fn a_denied_call_does_not_run_and_the_turn_says_so() {
         let engine = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
         let policy = format!("version = 1\n[[rule]]\nid = \"r\"\ntools = [\"*\"]\ndecision = \"{rule}\"\n");
         let policy = Policy::parse("test", &policy).unwrap();
-        let mut agent =
-            Agent::builder().engine(engine.clone()).tool(echo()).policy(policy).build().await.unwrap();
+        let mut agent = Agent::builder().engine(engine.clone()).tool(echo()).policy(policy).build().await.unwrap();
         let (answer, events, _) = turn(&mut agent, &engine).await;
         assert_eq!((answer.end, answer.text.as_str()), (TurnEnd::Denied, "Done."));
         let replies = replies(&events);
@@ -156,11 +157,8 @@ async fn an_approver_is_asked_with_the_exact_arguments() {
             if pending.arguments().contains("yes") { Approval::Yes } else { Approval::No(Some("ask me later".into())) }
         }
     }
-    let engine = engine(&[
-        &call("functions.echo", r#"{"word": "yes"}"#),
-        &call("functions.echo", r#"{"word": "no"}"#),
-        ANSWER,
-    ]);
+    let engine =
+        engine(&[&call("functions.echo", r#"{"word": "yes"}"#), &call("functions.echo", r#"{"word": "no"}"#), ANSWER]);
     let policy = "version = 1\n[[rule]]\nid = \"r\"\ntools = [\"*\"]\ndecision = \"ask\"\n";
     let policy = Policy::parse("test", policy).unwrap();
     let builder = Agent::builder().engine(engine.clone()).tool(echo()).policy(policy).approver(Arc::new(Scripted));

@@ -66,8 +66,7 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
             Err(error) => return Err(ConfigError::Unreadable { path, error }),
         };
-        let file: File =
-            toml::from_str(&text).map_err(|error| ConfigError::File { path, error: Box::new(error) })?;
+        let file: File = toml::from_str(&text).map_err(|error| ConfigError::File { path, error: Box::new(error) })?;
         let effort = file.reasoning_effort.map(|effort| match effort {
             Effort::Low => ReasoningEffort::Low,
             Effort::Medium => ReasoningEffort::Medium,

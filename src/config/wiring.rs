@@ -62,8 +62,8 @@ pub fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
     match &settings.policy {
         None => Ok(Policy::default()),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+            let text =
+                std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
             Ok(Policy::parse(&path.display().to_string(), &text)?)
         }
     }
@@ -96,7 +96,8 @@ async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Jo
 
 /// The user's own developer template, or the embedded one.
 fn template(paths: &Paths) -> Result<String, ConfigError> {
-    read_if_there(&paths.config.join("prompts/developer.md")).map(|own| own.unwrap_or_else(|| DEVELOPER_TEMPLATE.into()))
+    read_if_there(&paths.config.join("prompts/developer.md"))
+        .map(|own| own.unwrap_or_else(|| DEVELOPER_TEMPLATE.into()))
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {

@@ -9,9 +9,15 @@ use std::fmt;
 
 /// At most so many problems are named: the first ones explain the rest.
 const MAX_PROBLEMS: usize = 3;
+/// In characters.
+const MAX_PROBLEM: usize = 300;
 
 /// Parses and checks. Empty text stands for no arguments.
-pub(super) fn parse(text: &str, validator: &jsonschema::Validator, parameters: Option<&Value>) -> Result<Value, ToolError> {
+pub(super) fn parse(
+    text: &str,
+    validator: &jsonschema::Validator,
+    parameters: Option<&Value>,
+) -> Result<Value, ToolError> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let invalid = |problem: String| ToolError::InvalidArguments(format!("{problem}; {}", expected(parameters)));
     let Strict(value) = serde_json::from_str(text).map_err(|error| invalid(format!("not JSON: {error}")))?;
@@ -21,9 +27,14 @@ pub(super) fn parse(text: &str, validator: &jsonschema::Validator, parameters: O
     let problems: Vec<String> = validator
         .iter_errors(&value)
         .take(MAX_PROBLEMS)
-        .map(|error| match error.instance_path().to_string() {
-            path if path.is_empty() => error.to_string(),
-            path => format!("at {path}: {error}"),
+        .map(|error| {
+            // The value itself stays out: it may be as long as a book.
+            let problem = error.masked_with("this").to_string();
+            let problem: String = problem.chars().take(MAX_PROBLEM).collect();
+            match error.instance_path().to_string() {
+                path if path.is_empty() => problem,
+                path => format!("at {path}: {problem}"),
+            }
         })
         .collect();
     if problems.is_empty() { Ok(value) } else { Err(invalid(problems.join("; "))) }
@@ -153,6 +164,7 @@ mod tests {
             assert!(error.contains(words), "{text}: {error}");
         }
         assert!(check(&"[".repeat(100_000)).unwrap_err().contains("recursion"), "nesting is bounded");
+        assert!(check(&format!("{{\"n\": \"{}\"}}", "x".repeat(100_000))).unwrap_err().len() < 1000);
     }
 
     proptest! {

@@ -12,8 +12,20 @@ use std::sync::Arc;
 
 /// Names that the model was trained to use in one fixed way. A tool of the user's that is called so gets another one:
 /// models use it far more reliably.
-const TRAINED_NAMES: &[&str] =
-    &["python", "browser", "container", "bash", "shell", "terminal", "exec", "functions", "assistant", "user", "system", "developer"];
+const TRAINED_NAMES: &[&str] = &[
+    "python",
+    "browser",
+    "container",
+    "bash",
+    "shell",
+    "terminal",
+    "exec",
+    "functions",
+    "assistant",
+    "user",
+    "system",
+    "developer",
+];
 
 const MAX_NAME_LENGTH: usize = 64;
 
@@ -37,7 +49,9 @@ pub enum RegisterError {
     #[error("`{0}` is not a tool's identity: write `package.tool`, each of letters, digits, `_` and `-`")]
     Identity(String),
     /// The model could not call it by its name.
-    #[error("the tool `{id}` would be called `{name}`, and a name has 1 to {MAX_NAME_LENGTH} letters, digits, `_` and `-`")]
+    #[error(
+        "the tool `{id}` would be called `{name}`, and a name has 1 to {MAX_NAME_LENGTH} letters, digits, `_` and `-`"
+    )]
     Name {
         /// The tool.
         id: ToolId,
@@ -214,7 +228,8 @@ mod tests {
     #[test]
     fn what_is_no_tool_is_told_the_real_names() {
         let toolbox = toolbox(&["calc.calc", "notes.add", "clock.add"]);
-        for recipient in ["functions.__proto__", "python", "add", "", "functions.", "container.exec", &"x".repeat(9999)] {
+        for recipient in ["functions.__proto__", "python", "add", "", "functions.", "container.exec", &"x".repeat(9999)]
+        {
             let Err(error) = toolbox.resolve(recipient) else { panic!("{recipient}") };
             let error = error.to_string();
             assert!(error.ends_with("the functions are calc, notes_add, clock_add") && error.len() < 200, "{error}");

@@ -1,5 +1,6 @@
 //! Time: the wall's for dates that people and tools read, the monotonic one for limits and durations.
 
+use jiff::tz::TimeZone;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +10,8 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> SystemTime;
     /// Time since this clock was made; monotonic.
     fn elapsed(&self) -> Duration;
+    /// The user's time zone.
+    fn zone(&self) -> TimeZone;
 }
 
 /// The machine's clock.
@@ -35,9 +38,13 @@ impl Clock for SystemClock {
     fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::system()
+    }
 }
 
-/// A clock that stands at 2026-01-01T00:00:00Z until it is [advanced](Self::advance).
+/// A clock in UTC that stands at 2026-01-01T00:00:00Z until it is [advanced](Self::advance).
 #[derive(Default)]
 pub struct SimulatedClock(Mutex<Duration>);
 
@@ -58,6 +65,10 @@ impl Clock for SimulatedClock {
 
     fn elapsed(&self) -> Duration {
         *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
     }
 }
 

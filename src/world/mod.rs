@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub struct World {
     /// Wall and monotonic time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness for seeds and identifiers.
+    /// Randomness for seeds, identifiers and keys.
     pub random: Arc<dyn Random>,
     /// The user's files, as tools see them.
     pub disk: Arc<dyn Disk>,

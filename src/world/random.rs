@@ -1,10 +1,10 @@
-//! Randomness: the system's, or a seeded sequence for replays and tests. Nothing here is for cryptographic keys.
+//! Randomness: the system's, fit for keys, or a seeded sequence for replays and tests, which is not.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::sync::Mutex;
 
-/// A source of random numbers for seeds and identifiers.
+/// A source of random numbers: seeds, identifiers, keys.
 pub trait Random: Send + Sync {
     /// 64 uniform bits.
     fn next_u64(&self) -> u64;

@@ -18,7 +18,19 @@ impl Terminal {
         let home = terminal._home.path().display();
         let program = env!("CARGO_BIN_EXE_ossicle");
         let command = format!("env OSSICLE_HOME={home} {program} chat; echo \"exit code $?\"; sleep 60");
-        terminal.tmux(&["new-session", "-d", "-s", &terminal.name, "-x", "100", "-y", "30", "-c", &home.to_string(), &command]);
+        terminal.tmux(&[
+            "new-session",
+            "-d",
+            "-s",
+            &terminal.name,
+            "-x",
+            "100",
+            "-y",
+            "30",
+            "-c",
+            &home.to_string(),
+            &command,
+        ]);
         terminal
     }
 

@@ -21,11 +21,12 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens the folder, making it and its key when missing. `random` is asked for a new key's bits.
-    pub(super) fn open(folder: &Path, mut random: impl FnMut() -> u64) -> io::Result<Self> {
+    /// Opens the folder, making it and its key when missing. `random` is asked for a new key's bits. A key that others
+    /// could have put there is not used: with it, no entry is either.
+    pub(super) fn open(folder: &Path, random: impl Fn() -> u64) -> io::Result<Self> {
         make_private(folder)?;
         let path = folder.join(KEY_FILE);
-        let key = match fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok()) {
+        let key = match read_private(&path).and_then(|bytes| bytes.try_into().ok()) {
             Some(key) => key,
             None => {
                 let mut key = [0; KEY_BYTES];
@@ -87,6 +88,19 @@ fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The bytes of a file that nobody but its owner can write or read.
+fn read_private(path: &Path) -> Option<Vec<u8>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (file, folder) = (fs::symlink_metadata(path).ok()?, fs::metadata(path.parent()?).ok()?);
+        if !file.is_file() || file.mode() & 0o077 != 0 || file.uid() != folder.uid() {
+            return None;
+        }
+    }
+    fs::read(path).ok()
+}
+
 /// Writes beside the file and renames, so that nobody reads half of it.
 fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
@@ -110,8 +124,8 @@ mod tests {
     use super::*;
 
     fn only_entry(folder: &Path) -> PathBuf {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.file_name().unwrap() != KEY_FILE).next().unwrap()
+        let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.find(|path| path.file_name().unwrap() != KEY_FILE).unwrap()
     }
 
     #[test]
@@ -150,5 +164,11 @@ mod tests {
         Cache::open(&folder, || 7).unwrap().store(b"source", 1, b"native code");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&folder.join(KEY_FILE)), mode(&only_entry(&folder))), (0o700, 0o600, 0o600));
+        fs::set_permissions(folder.join(KEY_FILE), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(
+            Cache::open(&folder, || 8).unwrap().load(b"source", 1),
+            None,
+            "a key that others could read is not used"
+        );
     }
 }

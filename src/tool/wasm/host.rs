@@ -1,8 +1,11 @@
 //! Components made ready and called.
 
-use super::bindings::{GuestPre, ToolError as GuestError, ossicle::tool::{clock, document}};
+use super::bindings::{
+    GuestPre, ToolError as GuestError,
+    ossicle::tool::{clock, document},
+};
 use super::cache::Cache;
-use super::package::{Declared, Limits, Package, PackageError};
+use super::package::{Declared, Limits, Manifest, Package, PackageError};
 use super::sandbox::Sandbox;
 use super::ticker::Ticker;
 use crate::policy::{Capabilities, Grant};
@@ -11,12 +14,13 @@ use crate::world::World;
 use async_trait::async_trait;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, Store, Trap, UpdateDeadline};
 
 /// A guest's stack, in bytes.
 const MAX_STACK: usize = 1 << 20;
@@ -51,19 +55,7 @@ impl Host {
     /// at the first call of any of them.
     pub fn load(&self, package: Package, data: &Path) -> Vec<Arc<dyn Tool>> {
         let Package { manifest, declarations, component } = package;
-        let wants = Capabilities {
-            clock: manifest.wants.clock,
-            file: manifest.wants.file.map(|name| data.join(&manifest.name).join(name)),
-        };
-        let guest = Arc::new(Loaded {
-            shared: self.0.clone(),
-            name: manifest.name,
-            sha256: manifest.sha256,
-            limits: manifest.limits,
-            wants: wants.clone(),
-            component: component.into_owned(),
-            ready: OnceCell::new(),
-        });
+        let guest = self.loaded(manifest, component, data);
         let tool = |declared: Declared| -> Arc<dyn Tool> {
             let name = declared.id.tool.clone();
             let spec = ToolSpec {
@@ -72,11 +64,40 @@ impl Host {
                 parameters: Some(declared.parameters),
                 effect: declared.effect,
                 recovery: declared.recovery,
-                wants: wants.clone(),
+                wants: guest.wants.clone(),
             };
             Arc::new(WasmTool { spec, name, guest: guest.clone() })
         };
         declarations.into_iter().map(tool).collect()
+    }
+
+    /// What a component says of itself, which must be what lies beside it.
+    #[cfg(test)]
+    pub(super) async fn describe(&self, package: Package) -> wasmtime::Result<Vec<super::bindings::ToolSpec>> {
+        let guest = self.loaded(package.manifest, package.component, Path::new("/data"));
+        let ready = guest.ready().await.map_err(|error| wasmtime::format_err!("{error}"))?;
+        let sandbox = Sandbox::new(None, self.0.world.clone(), 64 << 20);
+        let mut store = Store::new(&self.0.engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_epoch_deadline(1000);
+        let instance = ready.instantiate_async(&mut store).await?;
+        instance.call_describe(&mut store).await
+    }
+
+    fn loaded(&self, manifest: Manifest, component: Cow<'static, [u8]>, data: &Path) -> Arc<Loaded> {
+        let wants = Capabilities {
+            clock: manifest.wants.clock,
+            file: manifest.wants.file.map(|name| data.join(&manifest.name).join(name)),
+        };
+        Arc::new(Loaded {
+            shared: self.0.clone(),
+            name: manifest.name,
+            sha256: manifest.sha256,
+            limits: manifest.limits,
+            wants,
+            component,
+            ready: OnceCell::new(),
+        })
     }
 }
 
@@ -87,7 +108,7 @@ struct Loaded {
     sha256: String,
     limits: Limits,
     wants: Capabilities,
-    component: Vec<u8>,
+    component: Cow<'static, [u8]>,
     /// Ready, or why it never will be.
     ready: OnceCell<Result<GuestPre<Sandbox>, String>>,
 }
@@ -118,21 +139,28 @@ impl Loaded {
     async fn call(self: &Arc<Self>, name: &str, arguments: &str, grant: Grant) -> Result<Output, ToolError> {
         let guest = self.ready().await?;
         let Limits { memory_mib, output_bytes, .. } = self.limits;
-        let sandbox = Sandbox::new(grant, self.shared.world.clone(), memory_mib << 20);
+        let sandbox = Sandbox::new(Some(grant), self.shared.world.clone(), memory_mib << 20);
         let mut store = Store::new(&self.shared.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
-        // A guest that computes gives way at every tick, so that the timeout below can end it.
+        // A guest that computes gives way at every tick, and traps at its deadline. The timeout below ends a guest that
+        // waits in the host instead.
+        let (limit, clock) = (self.limits.time(), self.shared.world.clock.clone());
+        let deadline = clock.elapsed() + limit;
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        store.epoch_deadline_callback(move |_| {
+            let is_over = clock.elapsed() >= deadline;
+            Ok(if is_over { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        });
         let called = async {
             let instance = guest.instantiate_async(&mut store).await?;
             instance.call_call(&mut store, name, arguments).await
         };
         let ticking = self.shared.ticker.start();
-        let ended = tokio::time::timeout(self.limits.time(), called).await;
+        let ended = tokio::time::timeout(limit, called).await;
         drop(ticking);
         let result = match ended {
-            Err(_) => return Err(ToolError::TimedOut(self.limits.time())),
+            Err(_) => return Err(ToolError::TimedOut(limit)),
+            Ok(Err(trap)) if trap.downcast_ref() == Some(&Trap::Interrupt) => return Err(ToolError::TimedOut(limit)),
             Ok(Err(_)) if store.data().memory.exceeded => return Err(ToolError::OutOfMemory { limit_mib: memory_mib }),
             Ok(Err(trap)) => {
                 tracing::info!(package = self.name, tool = name, error = format!("{trap:#}"), "a tool trapped");
@@ -221,4 +249,3 @@ fn cut(mut text: String, limit: usize) -> String {
     }
     text
 }
-

@@ -3,6 +3,8 @@
 use super::bindings::ossicle::tool::{clock, document};
 use crate::policy::Grant;
 use crate::world::World;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use wasmtime::component::ResourceTable;
@@ -15,9 +17,13 @@ const MAX_DOCUMENT: u64 = 1 << 20;
 /// Resources of WASI (streams, pollables) that a guest may hold at once.
 const MAX_RESOURCES: usize = 1000;
 
+/// Bytes of WASI's random numbers in one call of them.
+const MAX_RANDOM: u64 = 64 * 1024;
+
 /// Everything that belongs to one call; dropped with it.
 pub(super) struct Sandbox {
-    grant: Grant,
+    /// `None` gives nothing at all.
+    grant: Option<Grant>,
     world: World,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -25,22 +31,33 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(super) fn new(grant: Grant, world: World, max_memory: usize) -> Self {
+    pub(super) fn new(grant: Option<Grant>, world: World, max_memory: usize) -> Self {
         // Components built with a standard library import WASI whether they use it or not. What they find is empty: no
-        // arguments, no environment, no files, no sockets, a closed input, outputs that lead nowhere, and 1970.
+        // arguments, no environment, no files, no sockets, a closed input, outputs that lead nowhere, 1970, clocks that
+        // stand, and the same random numbers every time.
+        let random = Xoshiro256PlusPlus::seed_from_u64;
         let wasi = WasiCtx::builder()
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .wall_clock(StoppedClock)
+            .monotonic_clock(StoppedClock)
+            .secure_random(random(0))
+            .insecure_random(random(0))
+            .insecure_random_seed(0)
+            .max_random_size(MAX_RANDOM)
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self { grant, world, wasi, table, memory: MemoryLimit { max: max_memory, exceeded: false } }
+        Self { grant, world, wasi, table, memory: MemoryLimit { max: max_memory, total: 0, exceeded: false } }
     }
 
     fn file(&self) -> Result<PathBuf> {
-        self.grant.file().map(PathBuf::from).ok_or_else(|| wasmtime::format_err!("no file was granted"))
+        self.grant
+            .as_ref()
+            .and_then(Grant::file)
+            .map(PathBuf::from)
+            .ok_or_else(|| wasmtime::format_err!("no file was granted"))
     }
 }
 
@@ -52,7 +69,7 @@ impl WasiView for Sandbox {
 
 impl clock::Host for Sandbox {
     fn now(&mut self) -> Result<clock::Instant> {
-        if !self.grant.clock() {
+        if !self.grant.as_ref().is_some_and(Grant::clock) {
             return Err(wasmtime::format_err!("the clock was not granted"));
         }
         let since = self.world.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -60,10 +77,10 @@ impl clock::Host for Sandbox {
     }
 
     fn zone(&mut self) -> Result<String> {
-        if !self.grant.clock() {
+        if !self.grant.as_ref().is_some_and(Grant::clock) {
             return Err(wasmtime::format_err!("the clock was not granted"));
         }
-        Ok(jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned())
+        Ok(self.world.clock.zone().iana_name().unwrap_or("UTC").to_owned())
     }
 }
 
@@ -87,28 +104,47 @@ impl document::Host for Sandbox {
     }
 }
 
-/// Refuses memory beyond a limit, and remembers that it did: the trap that follows does not say so.
+/// Refuses memory beyond a limit for all of a call's memories together, and remembers that it did: the trap that follows
+/// does not say so.
 pub(super) struct MemoryLimit {
     max: usize,
+    total: usize,
     pub(super) exceeded: bool,
 }
 
-/// Entries of all tables of one instance.
+/// Entries of one table.
 const MAX_TABLE: usize = 20_000;
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        let fits = desired <= self.max;
-        self.exceeded |= !fits;
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let total = self.total.saturating_add(desired.saturating_sub(current));
+        let fits = total <= self.max;
+        if fits {
+            self.total = total;
+        } else {
+            self.exceeded = true;
+        }
         Ok(fits)
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         Ok(desired <= MAX_TABLE)
     }
+
+    fn memories(&self) -> usize {
+        8
+    }
+
+    fn tables(&self) -> usize {
+        16
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
 }
 
-/// WASI's wall clock, for guests that were not given the time.
+/// WASI's clocks, for guests that were not given the time.
 struct StoppedClock;
 
 impl wasmtime_wasi::HostWallClock for StoppedClock {
@@ -118,5 +154,30 @@ impl wasmtime_wasi::HostWallClock for StoppedClock {
 
     fn now(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+impl wasmtime_wasi::HostMonotonicClock for StoppedClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_call_is_counted_together() {
+        let mut memory = MemoryLimit { max: 100, total: 0, exceeded: false };
+        assert!(memory.memory_growing(0, 60, None).unwrap());
+        assert!(memory.memory_growing(0, 30, None).unwrap(), "a second memory");
+        assert!(!memory.memory_growing(60, 80, None).unwrap());
+        assert!(memory.exceeded);
+        assert!(memory.memory_growing(60, 70, None).unwrap(), "what fits is still given");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::policy::{Approval, Approver, Call, Decision, Grant, Pending, Policy};
 use crate::tool::{Tool, ToolError, ToolSpec, Toolbox};
-use crate::world::{Disk, SimulatedClock, World};
+use crate::world::{SimulatedClock, World};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -41,7 +41,8 @@ fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
 async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
     for package in bundled().unwrap() {
         let name = package.name().to_owned();
-        let examples: Vec<_> = package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
+        let examples: Vec<_> =
+            package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
         assert!(!examples.is_empty(), "{name} has no examples");
         // One world for all: an example may read what one before it wrote.
         let toolbox = toolbox(&World::simulated(1), vec![package]);
@@ -59,10 +60,46 @@ async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
 
 #[tokio::test]
 async fn the_components_declare_what_lies_beside_them() {
+    let host = Host::new(World::simulated(1), None).unwrap();
     for package in bundled().unwrap() {
         assert_eq!(hash(&package.component), package.manifest.sha256, "{}", package.name());
         assert!(!package.version().is_empty());
+        let beside: Vec<_> = package
+            .declarations
+            .iter()
+            .map(|tool| (tool.id.tool.clone(), tool.description.clone(), tool.parameters.clone()))
+            .collect();
+        let inside = host.describe(package).await.unwrap();
+        let inside: Vec<_> = inside
+            .into_iter()
+            .map(|tool| (tool.name, tool.description, serde_json::from_str::<Value>(&tool.parameters).unwrap()))
+            .collect();
+        assert_eq!(inside, beside);
     }
+}
+
+#[tokio::test]
+async fn a_compiled_component_is_kept_and_a_forged_one_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let call_with_cache = || async {
+        let host = Host::new(World::real(), Some(folder.path().to_owned())).unwrap();
+        let calc = host.load(bundled().unwrap().remove(0), Path::new("/data")).remove(0);
+        call(calc.as_ref(), json!({ "expression": "1 + 1" })).await.unwrap()
+    };
+    let entry = || {
+        let mut entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        entries.find(|path| path.file_name().unwrap() != "key").unwrap()
+    };
+    assert_eq!(call_with_cache().await, "2");
+    let kept = std::fs::read(entry()).unwrap();
+    let written = std::fs::metadata(entry()).unwrap().modified().unwrap();
+    assert_eq!(call_with_cache().await, "2");
+    assert_eq!(std::fs::metadata(entry()).unwrap().modified().unwrap(), written, "taken from the cache");
+    let mut forged = kept.clone();
+    forged[kept.len() / 2] ^= 1;
+    std::fs::write(entry(), forged).unwrap();
+    assert_eq!(call_with_cache().await, "2");
+    assert_eq!(std::fs::read(entry()).unwrap(), kept, "made anew");
 }
 
 #[tokio::test]
@@ -133,17 +170,23 @@ async fn every_hostile_guest_ends_in_a_reply_and_the_next_call_works() {
 async fn a_spinning_guest_lets_others_run() {
     let package = hostile(HOSTILE, &["spin", "echo"], "time_ms = 1000", "");
     let toolbox = toolbox(&World::simulated(1), vec![package]);
+    // Compiled now, so that what follows is the guests' own time.
+    call(toolbox.resolve("evil.echo").unwrap().tool().as_ref(), json!({})).await.unwrap();
+    let started = Instant::now();
     let spins: Vec<_> = (0..4)
         .map(|_| {
             let spin = toolbox.resolve("evil.spin").unwrap().tool().clone();
             tokio::spawn(async move { call(spin.as_ref(), json!({})).await })
         })
         .collect();
-    let echo = toolbox.resolve("evil.echo").unwrap().tool();
-    call(echo.as_ref(), json!({})).await.unwrap();
+    let echo = toolbox.resolve("evil.echo").unwrap().tool().clone();
+    tokio::spawn(async move { call(echo.as_ref(), json!({})).await }).await.unwrap().unwrap();
+    assert!(spins.iter().any(|spin| !spin.is_finished()), "the echo came while others were spinning");
     for spin in spins {
         assert!(matches!(spin.await.unwrap(), Err(ToolError::TimedOut(_))));
     }
+    // A bound against hanging, ten times the limit.
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
@@ -151,7 +194,7 @@ async fn an_import_that_nothing_provides_is_named() {
     let toolbox = toolbox(&World::simulated(1), vec![hostile(UNGRANTED, &["echo"], "", "")]);
     let tool = toolbox.resolve("evil.echo").unwrap().tool();
     let error = call(tool.as_ref(), json!({})).await.unwrap_err().to_string();
-    assert!(error.contains("ossicle:tool/nothing"), "{error}");
+    assert!(error.contains("ossicle:ungranted/nothing"), "{error}");
 }
 
 #[tokio::test]

@@ -41,22 +41,22 @@ impl Value {
     }
 
     /// The sum.
-    pub fn add(self, other: Self) -> Outcome {
+    pub fn plus(self, other: Self) -> Outcome {
         Self::bounded(self.number + other.number, self.exact && other.exact)
     }
 
     /// The difference.
-    pub fn subtract(self, other: Self) -> Outcome {
+    pub fn minus(self, other: Self) -> Outcome {
         Self::bounded(self.number - other.number, self.exact && other.exact)
     }
 
     /// The product.
-    pub fn multiply(self, other: Self) -> Outcome {
+    pub fn times(self, other: Self) -> Outcome {
         Self::bounded(self.number * other.number, self.exact && other.exact)
     }
 
     /// The quotient.
-    pub fn divide(self, other: Self) -> Outcome {
+    pub fn over(self, other: Self) -> Outcome {
         let divisor = other.divisor()?;
         Self::bounded(self.number / divisor, self.exact && other.exact)
     }
