@@ -47,6 +47,9 @@ pub(super) struct Run {
     ///
     /// Piped stdin alone is the prompt. Beside a prompt it follows it, between <stdin> and </stdin>.
     pub(super) prompt: Option<String>,
+    /// Write what happens to stdout as JSON Lines, instead of the answer
+    #[arg(long)]
+    pub(super) json: bool,
     /// Write the answer into FILE too, exactly as the model wrote it
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) output_last_message: Option<PathBuf>,

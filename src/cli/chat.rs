@@ -84,7 +84,7 @@ impl Chat {
     }
 
     async fn turn(&self, agent: &mut Agent, line: &str) -> Result<Next, Failure> {
-        let answer = match session::ask(agent, line, &self.screen).await {
+        let answer = match session::ask(agent, line, &mut self.screen.clone(), &self.screen).await {
             Ok(answer) => answer,
             Err(failure) => {
                 // The session is still usable; the next line may fare better.

@@ -8,6 +8,7 @@ mod args;
 mod chat;
 mod doctor;
 mod editor;
+mod events;
 mod models;
 mod render;
 mod report;

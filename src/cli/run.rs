@@ -1,9 +1,11 @@
 //! `ossicle run`: one question. The answer alone goes to stdout.
 
 use super::args;
-use super::report::{Failure, ended};
+use super::events::JsonLines;
+use super::report::{Failure, ended, exit};
 use super::screen::Screen;
 use super::session;
+use crate::agent::Answer;
 use std::io::{self, IsTerminal, Read};
 
 /// More text than this is no prompt. In bytes.
@@ -13,14 +15,31 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
     let prompt = prompt(run.prompt.as_deref(), io::stdin().is_terminal(), io::stdin(), screen)?;
     let (settings, paths) = session::settings(flags)?;
     let mut agent = session::open(settings, &paths, flags.approve, screen).await?;
-    let answer = session::ask(&mut agent, &prompt, screen).await?;
-    if let Some(file) = &run.output_last_message {
-        std::fs::write(file, &answer.text).map_err(|error| {
-            Failure::new(super::report::exit::FAILURE, format!("{} cannot be written: {error}", file.display()))
-        })?;
-    }
-    screen.answer(&answer.text)?;
-    ended(answer.end).map_or(Ok(()), Err)
+    let end = if run.json {
+        // Stdout is the lines' alone.
+        screen.give_up_stdout();
+        let mut lines = JsonLines::new(io::stdout(), screen, agent.session_id());
+        let answer = session::ask(&mut agent, &prompt, &mut lines, screen).await;
+        let kept = keep(run, &answer);
+        let end = lines.end(answer)?;
+        kept?;
+        end
+    } else {
+        let answer = session::ask(&mut agent, &prompt, &mut screen.clone(), screen).await;
+        let kept = keep(run, &answer);
+        let answer = answer?;
+        screen.answer(&answer.text)?;
+        kept?;
+        answer.end
+    };
+    ended(end).map_or(Ok(()), Err)
+}
+
+/// The answer's own copy. It is written before stdout, whose reader may have gone.
+fn keep(run: &args::Run, answer: &Result<Answer, Failure>) -> Result<(), Failure> {
+    let (Some(file), Ok(answer)) = (&run.output_last_message, answer) else { return Ok(()) };
+    std::fs::write(file, &answer.text)
+        .map_err(|error| Failure::new(exit::FAILURE, format!("{} cannot be written: {error}", file.display())))
 }
 
 /// What was typed, what was piped in, or the one followed by the other.

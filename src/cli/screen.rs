@@ -82,6 +82,19 @@ impl Screen {
         Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, section, at_line_start: true, bar, calls })))
     }
 
+    /// From now on stdout belongs to something else: the answer is not shown on it.
+    pub(super) fn give_up_stdout(&self) {
+        let mut state = self.state();
+        state.out = Box::new(io::sink());
+        state.stream = false;
+    }
+
+    /// A screen that nobody sees.
+    #[cfg(test)]
+    pub(super) fn silent() -> Self {
+        Self::new(Box::new(io::sink()), Box::new(io::sink()), false, false, false)
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -4,7 +4,7 @@ use super::approve::approver;
 use super::args;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
-use crate::agent::{Agent, Answer};
+use crate::agent::{Agent, Answer, EventSink};
 use crate::config::{self, Paths, Settings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,12 @@ pub(super) async fn open(
 }
 
 /// One turn that the first Ctrl-C stops; the second ends the program.
-pub(super) async fn ask(agent: &mut Agent, text: &str, screen: &Screen) -> Result<Answer, Failure> {
+pub(super) async fn ask(
+    agent: &mut Agent,
+    text: &str,
+    events: &mut dyn EventSink,
+    screen: &Screen,
+) -> Result<Answer, Failure> {
     let cancel = CancellationToken::new();
     let watcher = Watcher(tokio::spawn({
         let (cancel, screen) = (cancel.clone(), screen.clone());
@@ -60,7 +65,7 @@ pub(super) async fn ask(agent: &mut Agent, text: &str, screen: &Screen) -> Resul
             }
         }
     }));
-    let answer = agent.ask(text, &mut screen.clone(), cancel).await;
+    let answer = agent.ask(text, events, cancel).await;
     drop(watcher);
     screen.settle();
     Ok(answer?)

@@ -1,0 +1,231 @@
+//! `run --json`: a turn as JSON Lines on stdout, for programs.
+//!
+//! What it is not: it is no record of the session, the journal is. An item that was started is always completed, with
+//! what became of it; a turn has exactly one terminal line, which [`JsonLines::end`] writes, whatever happened.
+
+use super::report::{Failure, ended};
+use super::screen::Screen;
+use crate::agent::{Answer, CallOutcome, Event, EventSink, TurnEnd, Usage};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Writes lines, and shows the same on the screen, whose stdout stays silent.
+pub(super) struct JsonLines<W> {
+    out: W,
+    screen: Screen,
+    /// The first line that could not be written; none is written after it.
+    written: io::Result<()>,
+    n_items: u64,
+    /// The text that is being written: its item, its kind, what there is of it.
+    text: Option<(String, &'static str, String)>,
+    /// The calls that have started: item, tool, arguments.
+    calls: HashMap<u64, (String, String, Value)>,
+    usage: Usage,
+}
+
+impl<W: Write> JsonLines<W> {
+    pub(super) fn new(out: W, screen: &Screen, session: &str) -> Self {
+        let (text, calls, usage) = (None, HashMap::new(), Usage::default());
+        let mut lines = Self { out, screen: screen.clone(), written: Ok(()), n_items: 0, text, calls, usage };
+        lines.line(&json!({ "type": "thread.started", "thread_id": session }));
+        lines
+    }
+
+    fn line(&mut self, line: &Value) {
+        if self.written.is_ok() {
+            self.written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        }
+    }
+
+    fn item(&mut self, what: &str, item: &Value) {
+        self.line(&json!({ "type": format!("item.{what}"), "item": item }));
+    }
+
+    fn next_item(&mut self) -> String {
+        self.n_items += 1;
+        format!("item_{}", self.n_items)
+    }
+
+    fn grow(&mut self, kind: &'static str, piece: &str) {
+        if self.text.as_ref().is_none_or(|(_, open, _)| *open != kind) {
+            self.close_text("completed");
+            let id = self.next_item();
+            self.item("started", &json!({ "id": id, "type": kind, "status": "in_progress" }));
+            self.text = Some((id, kind, String::new()));
+        }
+        if let Some((_, _, text)) = &mut self.text {
+            text.push_str(piece);
+        }
+    }
+
+    fn close_text(&mut self, status: &str) {
+        if let Some((id, kind, text)) = self.text.take() {
+            self.item("completed", &json!({ "id": id, "type": kind, "status": status, "text": text }));
+        }
+    }
+
+    /// The turn's last line. Fails with what the turn failed with, or when nobody reads the lines.
+    pub(super) fn end(mut self, answer: Result<Answer, Failure>) -> Result<TurnEnd, Failure> {
+        let usage = json!({
+            "prompt_tokens": self.usage.prompt_tokens,
+            "reused_tokens": self.usage.reused_tokens,
+            "generated_tokens": self.usage.generated_tokens,
+            "steps": self.usage.n_steps,
+            "calls": self.usage.n_calls,
+        });
+        let failed = match &answer {
+            Ok(answer) => ended(answer.end).map(|failure| (answer.end.as_str(), failure.to_string())),
+            Err(failure) => Some(("error", failure.to_string())),
+        };
+        self.close_text(if failed.is_some() { "failed" } else { "completed" });
+        self.line(&match failed {
+            None => json!({ "type": "turn.completed", "usage": usage }),
+            Some((code, message)) => {
+                json!({ "type": "turn.failed", "error": { "code": code, "message": message }, "usage": usage })
+            }
+        });
+        let end = answer?.end;
+        self.written?;
+        Ok(end)
+    }
+}
+
+impl<W: Write + Send> EventSink for JsonLines<W> {
+    fn event(&mut self, event: Event) {
+        self.screen.event(event.clone());
+        match event {
+            Event::TurnStarted => self.line(&json!({ "type": "turn.started" })),
+            Event::Reasoning(text) => self.grow("reasoning", &text),
+            // What the user is told, before a call or at the end, is a message.
+            Event::Preamble(text) => self.grow("agent_message", &text),
+            Event::Answer(text) => self.grow("agent_message", &text),
+            Event::CallStarted { id, tool, arguments } => {
+                self.close_text("completed");
+                let item = self.next_item();
+                // As JSON where the model wrote JSON, as its text where not.
+                let arguments = serde_json::from_str(&arguments).unwrap_or(Value::String(arguments));
+                let started = json!({
+                    "id": item, "type": "tool_call", "status": "in_progress", "tool": tool, "arguments": arguments,
+                });
+                self.item("started", &started);
+                self.calls.insert(id, (item, tool, arguments));
+            }
+            Event::CallFinished { id, outcome, text, duration } => {
+                let Some((item, tool, arguments)) = self.calls.remove(&id) else { return };
+                let status = match outcome {
+                    CallOutcome::Ok => "completed",
+                    CallOutcome::Denied => "declined",
+                    CallOutcome::Error | CallOutcome::Cancelled => "failed",
+                };
+                let ms = duration.as_secs_f64() * 1e3;
+                let completed = json!({
+                    "id": item, "type": "tool_call", "status": status, "tool": tool, "arguments": arguments,
+                    "output": text, "duration_ms": ms,
+                });
+                self.item("completed", &completed);
+            }
+            Event::TurnEnded { end, usage } => {
+                // After a denial the model still says its last words in full.
+                let whole = matches!(end, TurnEnd::Answered | TurnEnd::Denied);
+                self.close_text(if whole { "completed" } else { "failed" });
+                self.usage = usage;
+            }
+            // Not on stdout: nothing has to be done about them, and no item is theirs.
+            Event::Prefill { .. } | Event::Warning(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// The lines of a turn, without the first.
+    fn lines(events: Vec<Event>, answer: Result<Answer, Failure>) -> Vec<Value> {
+        let mut out = Vec::new();
+        let mut lines = JsonLines::new(&mut out, &Screen::silent(), "s-1");
+        for event in events {
+            lines.event(event);
+        }
+        let _ = lines.end(answer);
+        let text = String::from_utf8(out).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.remove(0), json!({ "type": "thread.started", "thread_id": "s-1" }));
+        lines
+    }
+
+    fn answer(end: TurnEnd) -> Result<Answer, Failure> {
+        Ok(Answer { text: "42".into(), end })
+    }
+
+    #[test]
+    fn a_turn_in_lines() {
+        let events = vec![
+            Event::TurnStarted,
+            Event::Reasoning("I".into()),
+            Event::Reasoning(" add".into()),
+            Event::CallStarted { id: 1, tool: "calc.calc".into(), arguments: r#"{"expression":"6*7"}"#.into() },
+            Event::CallFinished {
+                id: 1,
+                outcome: CallOutcome::Ok,
+                text: "42".into(),
+                duration: Duration::from_millis(2),
+            },
+            Event::Warning("odd".into()),
+            Event::Answer("42\n\u{1b}".into()),
+            Event::TurnEnded { end: TurnEnd::Answered, usage: Usage { n_calls: 1, ..Usage::default() } },
+        ];
+        let arguments = json!({ "expression": "6*7" });
+        let call = json!({ "id": "item_2", "type": "tool_call", "tool": "calc.calc", "arguments": arguments });
+        let with = |more: Value| {
+            let mut item = call.as_object().unwrap().clone();
+            item.extend(more.as_object().unwrap().clone());
+            item
+        };
+        assert_eq!(
+            lines(events, answer(TurnEnd::Answered)),
+            [
+                json!({ "type": "turn.started" }),
+                json!({ "type": "item.started", "item": { "id": "item_1", "type": "reasoning", "status": "in_progress" } }),
+                json!({ "type": "item.completed", "item": { "id": "item_1", "type": "reasoning", "status": "completed", "text": "I add" } }),
+                json!({ "type": "item.started", "item": with(json!({ "status": "in_progress" })) }),
+                json!({ "type": "item.completed", "item": with(json!({ "status": "completed", "output": "42", "duration_ms": 2.0 })) }),
+                json!({ "type": "item.started", "item": { "id": "item_3", "type": "agent_message", "status": "in_progress" } }),
+                json!({ "type": "item.completed", "item": { "id": "item_3", "type": "agent_message", "status": "completed", "text": "42\n\u{1b}" } }),
+                json!({ "type": "turn.completed", "usage": { "prompt_tokens": 0, "reused_tokens": 0, "generated_tokens": 0, "steps": 0, "calls": 1 } }),
+            ]
+        );
+    }
+
+    #[test]
+    fn whatever_happens_what_was_started_is_completed_and_the_turn_ends_once() {
+        let cut = vec![Event::TurnStarted, Event::Answer("4".into())];
+        for (end, code) in
+            [(TurnEnd::Cancelled, "cancelled"), (TurnEnd::StepLimit, "step_limit"), (TurnEnd::Denied, "denied")]
+        {
+            let mut events = cut.clone();
+            events.push(Event::TurnEnded { end, usage: Usage::default() });
+            let lines = lines(events, answer(end));
+            let status = if end == TurnEnd::Denied { "completed" } else { "failed" };
+            assert_eq!(lines[lines.len() - 2]["item"]["status"], status, "{end:?}");
+            assert_eq!(lines[lines.len() - 1]["error"]["code"], code);
+            assert_eq!(lines.iter().filter(|line| line["type"].as_str().unwrap().starts_with("turn.")).count(), 2);
+        }
+        let broken = lines(cut, Err(Failure::usage("the engine broke")));
+        assert_eq!(broken[broken.len() - 1]["error"], json!({ "code": "error", "message": "the engine broke" }));
+        assert_eq!(broken[broken.len() - 2]["type"], "item.completed");
+    }
+
+    #[test]
+    fn a_refused_call_is_declined_and_odd_arguments_stay_text() {
+        let events = vec![
+            Event::CallStarted { id: 9, tool: "x".into(), arguments: "{oops".into() },
+            Event::CallFinished { id: 9, outcome: CallOutcome::Denied, text: "no".into(), duration: Duration::ZERO },
+        ];
+        let lines = lines(events, answer(TurnEnd::Answered));
+        assert_eq!(lines[1]["item"]["status"], "declined");
+        assert_eq!(lines[1]["item"]["arguments"], "{oops");
+    }
+}
