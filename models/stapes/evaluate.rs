@@ -128,8 +128,8 @@ async fn generate(
         parser.push(*token);
     }
     tokens.extend(generation.tokens);
-    let said = parser.finish().into_iter().map(|parsed| parsed.message);
-    Ok(said.filter(|message| message.recipient.is_some() || message.channel == Some(Channel::Final)).last())
+    let mut said = parser.finish().into_iter().map(|parsed| parsed.message);
+    Ok(said.rfind(|message| message.recipient.is_some() || message.channel == Some(Channel::Final)))
 }
 
 fn fits(said: &Option<Message>, expected: &Turn) -> bool {

@@ -8,7 +8,7 @@ A bundle is a system and a developer message and several short conversations und
 (render.rs) turns each into token ids and a loss mask; nothing here knows a token.
 """
 
-import json, random, sys
+import json, random, re, sys
 from fillers import *
 from namespaces import DECLARATIONS, browser_turn, python_turn
 import families
@@ -70,7 +70,7 @@ class Generator:
         return families.F(
             "invented",
             "-",
-            [f"{verb} the {what} {kind} of an item.", f"{verb} the {what} {kind}."],
+            [f"{verb} the {what} {kind} of an item.", f"{verb} the {what} {kind}.", f"{what.capitalize()} {kind} by name."],
             [("item name key subject id", "string", "{O}")],
             [
                 f"{verb} the {what} {kind} of {{O}}",
@@ -85,13 +85,13 @@ class Generator:
         f, r = self.f, self.r
         if family.bundled:
             return dict(family.bundled), None
-        fresh = family.names == ["-"] or self.unseen or (self.held is None and r.random() < 0.35)
+        fresh = family.names == ["-"] or self.unseen or (self.held is None and r.random() < 0.6)
         name = f.identifier() if fresh else r.choice(family.names)
         while name in used:
             name = f.identifier()
         names, properties = [], {}
         for options, kind, _ in family.parameters:
-            rename = r.random() < (0.5 if self.unseen else 0.2 if self.held is None else 0)
+            rename = r.random() < (0.5 if self.unseen else 0.4 if self.held is None else 0)
             key = f.first_word() if rename else r.choice(options)
             if key in properties:
                 key += "_2"
@@ -107,8 +107,8 @@ class Generator:
     def bundle(self, n_branches, max_tools=8, kind=None):
         """kind: None draws one; `default` is the program's own prompt."""
         r, f = self.r, self.f
-        kind = kind or f.pick(["default"] * 8 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 9 + ["none"])
-        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.12]
+        kind = kind or f.pick(["default"] * 6 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 14 + ["none"])
+        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.16]
         chosen = []
         if kind in ("default", "subset", "mixed"):
             keys = self.order if kind == "default" else r.sample(self.order, r.randint(1, min(5, max_tools)))
@@ -125,9 +125,8 @@ class Generator:
             ]
             n = r.randint(1, max(1, max_tools - len({c.key for c in chosen})))
             r.shuffle(free)
-            chosen = chosen + [
-                self.invented() if r.random() < (0.5 if self.unseen else 0.3) else free.pop() for _ in range(min(n, 8))
-            ]
+            invented = {None: 0.4, "known": 0, "unseen": 0.5}[self.held]
+            chosen = chosen + [self.invented() if r.random() < invented else free.pop() for _ in range(min(n, 8))]
         tools, declarations = [], {}
         for family in chosen:
             known = declarations.get(family.key) if family.bundled else None
@@ -232,7 +231,7 @@ class Generator:
             )
             arguments = {next(iter(arguments)): text}
             slots["E"] = text
-        messages = [user(ask), think(f"I will use {name}."), self.call(name, arguments)]
+        messages = [user(ask), think(reading(declaration)), self.call(name, arguments)]
         if r.random() < 0.07:
             if r.random() < 0.3:
                 messages += [self.result(name, f.pick(DENIALS).format(f.word())), say("I was not allowed to do that.")]
@@ -329,6 +328,14 @@ class Generator:
 
 class Number(str):
     """A JSON number, kept as it was written."""
+
+
+def reading(declaration):
+    """The reasoning before a call: what the declaration says, its name, its parameters. Each is copied from the prompt, so
+    that choosing a function is a choice between the words of descriptions, and what follows is reading."""
+    description = re.split("[.:;]", declaration["description"])[0]
+    parameters = ", ".join(declaration.get("parameters", {}).get("properties", {}))
+    return f"{description}. I use {declaration['name']}" + (f" with {parameters}." if parameters else ".")
 
 
 def number_or(kind, text):

@@ -1,7 +1,7 @@
-"""Trains stapes: `torchrun --nproc_per_node 2 train.py WORK MINUTES`, one thread a process.
+"""Trains stapes: `torchrun --nproc_per_node 2 train.py WORK MINUTES [START]`, one thread a process.
 
 WORK holds train.bin, known.bin, unseen.bin (from generate.py and render.rs); checkpoints go to WORK/stapes.pt every few
-minutes, and training goes on from there when it exists. Learning rate, curriculum and quantisation follow the share of
+minutes, and training goes on from there when it exists. START is a checkpoint whose weights, and nothing else, to begin with. Learning rate, curriculum and quantisation follow the share of
 MINUTES that is used up, so the run ends on time on any machine.
 """
 
@@ -123,7 +123,8 @@ def exact_share(model, corpus, n_bundles):
 
 
 def main():
-    work, minutes = sys.argv[1], float(sys.argv[2])
+    work, minutes, *start = sys.argv[1:]
+    minutes = float(minutes)
     torch.set_num_threads(1)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1:
@@ -133,8 +134,9 @@ def main():
     tests = {name: Corpus(f"{work}/{name}.bin") for name in ("known", "unseen")}
     path = f"{work}/stapes.pt"
     saved = torch.load(path, weights_only=False) if os.path.exists(path) else None
-    config = Config(**saved["config"]) if saved else Config()
-    learned = saved["model"]["learned"] if saved else learned_ids(corpus)
+    origin = saved or (torch.load(start[0], weights_only=False) if start else None)
+    config = Config(**origin["config"]) if origin else Config()
+    learned = origin["model"]["learned"] if origin else learned_ids(corpus)
     model = Stapes(config, torch.from_numpy(code_table(f"{work}/codes.npy")), learned)
     structured_start(model)
     matrices = [p for name, p in model.named_parameters() if name.split(".")[-1] in ("q", "k", "v", "o")]
@@ -142,8 +144,9 @@ def main():
     adam = torch.optim.Adam(others, lr=1.0, betas=(0.9, 0.95), eps=1e-10, fused=True)
     momenta = [torch.zeros_like(p) for p in matrices]
     used, step, seen = 0.0, 0, 0
+    if origin:
+        model.load_state_dict(origin["model"])
     if saved:
-        model.load_state_dict(saved["model"])
         adam.load_state_dict(saved["adam"])
         momenta, used, step, seen = saved["momenta"], saved["used"], saved["step"], saved["seen"]
     everything = list(model.parameters())

@@ -6,7 +6,7 @@ use crate::config::{self, ConfigError, Paths, Settings};
 use crate::engine::models::{self, Inspection};
 use crate::journal::{SqliteStore, Store};
 use crate::policy::ToolId;
-use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Prints a line for each part. A part that does not work is a failure of the whole.
@@ -31,7 +31,16 @@ pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
 }
 
 async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> io::Result<()> {
-    findings.record("model", model(settings))?;
+    match inspection(settings) {
+        Ok(inspection) => {
+            match inspection.is_complete() {
+                true => findings.good("model", &inspection.summary())?,
+                false => findings.bad("model", &inspection.summary())?,
+            }
+            findings.record("memory", inspection.memory())?;
+        }
+        Err(error) => findings.bad("model", &error)?,
+    }
     let known = match config::toolbox(paths) {
         Ok(toolbox) => {
             let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
@@ -57,17 +66,11 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     findings.good("network", "not used: this version has no code for it")
 }
 
-fn model(settings: &Settings) -> Result<String, ConfigError> {
-    let checkpoint = match &settings.model {
+fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
+    Ok(Inspection::of(match &settings.model {
         Some(folder) => models::open(folder)?,
         None => models::embedded()?,
-    };
-    let name = checkpoint.name.clone();
-    let inspection = Inspection::of(checkpoint);
-    match inspection.faults.first() {
-        None => Ok(format!("{name}, complete")),
-        Some(fault) => Ok(format!("{name}, with {} faults: {fault}", inspection.faults.len())),
-    }
+    }))
 }
 
 async fn journal(paths: &Paths) -> Result<String, ConfigError> {
@@ -101,12 +104,12 @@ impl Findings {
         self.line("ok", what, text)
     }
 
-    fn bad(&mut self, what: &str, error: &dyn Error) -> io::Result<()> {
+    fn bad(&mut self, what: &str, error: &dyn Display) -> io::Result<()> {
         self.n_bad += 1;
         self.line("BAD", what, &error.to_string())
     }
 
-    fn record(&mut self, what: &str, found: Result<String, ConfigError>) -> io::Result<()> {
+    fn record(&mut self, what: &str, found: Result<String, impl Display>) -> io::Result<()> {
         match found {
             Ok(text) => self.good(what, &text),
             Err(error) => self.bad(what, &error),

@@ -56,7 +56,7 @@ impl Sampler {
         Self { params, candidates: Vec::with_capacity(if greedy { 0 } else { n_vocab }) }
     }
 
-    /// The token at `position` of the transcript. `logits`: [n_vocab]; `forbidden`: sorted ids that must not come out.
+    /// The token at `position` of the transcript. `logits`: `[n_vocab]`; `forbidden`: sorted ids that must not come out.
     ///
     /// `None` when every id is forbidden or no logit is a number.
     pub fn sample(&mut self, logits: &[f32], forbidden: &[Token], position: usize) -> Option<Token> {

@@ -1,6 +1,8 @@
 //! The chat in a real terminal, through tmux: what a person sees and which keys do what.
 //! Needs tmux, which `.ci/run` installs: `cargo test --release --features outside --test outside`.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

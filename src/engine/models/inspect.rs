@@ -50,6 +50,27 @@ impl Inspection {
         Self { by_dtype, faults, n_unused, working_memory, checkpoint }
     }
 
+    /// What it takes beside the mapped weights, and what is free; an error when that is too little.
+    pub fn memory(&self) -> Result<String, LoadError> {
+        let context = cpu::default_context(&self.checkpoint.config);
+        super::check_memory(&self.checkpoint.name, &format!("a context of {context} tokens"), self.working_memory)?;
+        let free = super::available_memory().map_or("unknown".into(), amount);
+        Ok(format!(
+            "{free} free, {} needed beside the weights' {}",
+            amount(self.working_memory),
+            amount(self.checkpoint.n_bytes())
+        ))
+    }
+
+    /// Its name, and whether it is complete.
+    pub fn summary(&self) -> String {
+        let name = &self.checkpoint.name;
+        match self.faults.first() {
+            None => format!("{name}, complete"),
+            Some(fault) => format!("{name}, with {} faults: {fault}", self.faults.len()),
+        }
+    }
+
     /// Whether every tensor is there and of the right form.
     pub fn is_complete(&self) -> bool {
         self.faults.is_empty()

@@ -143,15 +143,20 @@ pub(crate) fn amount(bytes: u64) -> String {
 
 /// Refuses what does not fit into the memory that is free now.
 pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), LoadError> {
-    // Where the system does not tell (0), nothing is refused.
-    let available = sysinfo::System::new().map_or(0, |mut system| {
-        system.refresh_memory();
-        system.available_memory()
-    });
-    if available == 0 || needed <= available {
-        return Ok(());
+    match available_memory() {
+        Some(available) if needed > available => {
+            Err(LoadError::Memory { name: name.to_owned(), what: what.to_owned(), needed, available })
+        }
+        // Where the system does not tell, nothing is refused.
+        _ => Ok(()),
     }
-    Err(LoadError::Memory { name: name.to_owned(), what: what.to_owned(), needed, available })
+}
+
+/// Bytes of memory that programs can still take, where the system tells.
+fn available_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    Some(system.available_memory()).filter(|available| *available > 0)
 }
 
 #[cfg(test)]

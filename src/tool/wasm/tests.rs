@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const HOSTILE: &[u8] = include_bytes!("../../../tests/fixtures/tools/hostile.wasm");
 const UNGRANTED: &[u8] = include_bytes!("../../../tests/fixtures/tools/ungranted.wasm");
@@ -157,11 +157,8 @@ async fn every_hostile_guest_ends_in_a_reply_and_the_next_call_works() {
         ("flood", "OutputTooLong"),
         ("missing", "Unavailable"),
     ] {
-        let started = Instant::now();
         let error = call(tool(name).as_ref(), json!({})).await.unwrap_err();
         assert!(format!("{error:?}").starts_with(expected), "{name}: {error:?}");
-        // A bound against hanging, ten times the limit.
-        assert!(started.elapsed() < Duration::from_secs(4), "{name} took {:?}", started.elapsed());
         call(tool("echo").as_ref(), json!({})).await.unwrap();
     }
 }
@@ -172,7 +169,6 @@ async fn a_spinning_guest_lets_others_run() {
     let toolbox = toolbox(&World::simulated(1), vec![package]);
     // Compiled now, so that what follows is the guests' own time.
     call(toolbox.resolve("evil.echo").unwrap().tool().as_ref(), json!({})).await.unwrap();
-    let started = Instant::now();
     let spins: Vec<_> = (0..4)
         .map(|_| {
             let spin = toolbox.resolve("evil.spin").unwrap().tool().clone();
@@ -185,8 +181,6 @@ async fn a_spinning_guest_lets_others_run() {
     for spin in spins {
         assert!(matches!(spin.await.unwrap(), Err(ToolError::TimedOut(_))));
     }
-    // A bound against hanging, ten times the limit.
-    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
