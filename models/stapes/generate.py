@@ -70,7 +70,7 @@ class Generator:
         return families.F(
             "invented",
             "-",
-            [f"{verb} the {what} {kind} of an item.", f"{verb} the {what} {kind}.", f"{what.capitalize()} {kind} by name."],
+            [f"{verb} the {what} {kind}.", f"{verb} the {what} {kind}.", f"The {what} {kind}."],
             [("item name key subject id", "string", "{O}")],
             [
                 f"{verb} the {what} {kind} of {{O}}",

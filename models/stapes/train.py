@@ -1,8 +1,9 @@
 """Trains stapes: `torchrun --nproc_per_node 2 train.py WORK MINUTES [START]`, one thread a process.
 
 WORK holds train.bin, known.bin, unseen.bin (from generate.py and render.rs); checkpoints go to WORK/stapes.pt every few
-minutes, and training goes on from there when it exists. START is a checkpoint whose weights, and nothing else, to begin with. Learning rate, curriculum and quantisation follow the share of
-MINUTES that is used up, so the run ends on time on any machine.
+minutes, and training goes on from there when it exists. START is a checkpoint whose weights, and nothing else of it, are begun
+with. Learning rate, curriculum and quantisation follow the share of MINUTES that is used up, so the run ends on time on any
+machine.
 """
 
 import collections, math, os, struct, sys, time

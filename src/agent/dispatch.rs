@@ -122,7 +122,7 @@ impl Agent {
             Decision::Deny(denial) => Err(denial),
             Decision::Ask(pending) => tokio::select! {
                 answer = pending.ask(self.approver.as_ref()) => answer,
-                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, "error: cancelled by the user".into())),
+                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, "error: the turn was stopped".into())),
             },
         };
         let grant = match decision {
@@ -183,7 +183,7 @@ impl Running {
             ended = &mut call => ended,
             () = self.stop.cancelled() => {
                 call.abort();
-                return (CallOutcome::Cancelled, "error: cancelled by the user".into());
+                return (CallOutcome::Cancelled, "error: the turn was stopped".into());
             }
             () = tokio::time::sleep(self.limit) => {
                 call.abort();

@@ -23,28 +23,31 @@ pub(super) enum Line {
 
 pub(super) struct Editor {
     editor: rustyline::Editor<Rules, FileHistory>,
-    history: PathBuf,
+    /// Where lines are kept; nowhere in a session that leaves nothing behind.
+    history: Option<PathBuf>,
 }
 
 impl Editor {
     /// An editor with the history of earlier chats, when there is one.
-    pub(super) fn open(history: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(history: Option<PathBuf>) -> Result<Self, Failure> {
         let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
         let mut editor = rustyline::Editor::with_config(config).map_err(broken)?;
         editor.set_helper(Some(Rules));
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
-        if let Err(error) = make_private(history).and_then(|()| editor.load_history(history)) {
+        if let Some(history) = &history
+            && let Err(error) = make_private(history).and_then(|()| editor.load_history(history))
+        {
             tracing::info!(%error, "no history of lines");
         }
-        Ok(Self { editor, history: history.to_owned() })
+        Ok(Self { editor, history })
     }
 
     pub(super) fn line(&mut self) -> Result<Line, Failure> {
         match self.editor.readline("> ") {
             Ok(line) => {
-                if let Err(error) =
-                    self.editor.add_history_entry(&line).and_then(|_| self.editor.append_history(&self.history))
-                {
+                let added = self.editor.add_history_entry(&line).map(drop);
+                let kept = self.history.as_ref().map_or(Ok(()), |history| self.editor.append_history(history));
+                if let Err(error) = added.and(kept) {
                     tracing::info!(%error, "the line is not kept in the history");
                 }
                 Ok(Line::Typed(line.replace("\\\n", "\n")))

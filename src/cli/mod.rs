@@ -51,6 +51,7 @@ fn start(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("cannot work in {}: {error}", folder.display())))?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.spawn(session::watch_interrupts(screen.clone()));
     let result = runtime.block_on(command(line, screen));
     // A thread that still blocks (a model being loaded when Ctrl-C came) must not hold up the end.
     runtime.shutdown_background();

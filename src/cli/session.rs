@@ -6,7 +6,7 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use crate::agent::{Agent, Answer, EventSink};
 use crate::config::{self, Paths, Settings};
-use tokio::task::JoinHandle;
+use std::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// The flags over the configuration file, and the folders.
@@ -28,14 +28,7 @@ pub(super) async fn open(
 ) -> Result<Agent, Failure> {
     let model = settings.model.as_ref().map_or("the embedded model".into(), |folder| folder.display().to_string());
     screen.wait(&format!("loading {model}"));
-    let opened = tokio::select! {
-        opened = config::open(settings, paths, approver(approve, screen)) => opened,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            screen.settle();
-            return Err(Failure::interrupted());
-        }
-    };
+    let opened = config::open(settings, paths, approver(approve, screen)).await;
     screen.settle();
     let agent = opened?;
     if let Some(notice) = &agent.model().notice {
@@ -44,7 +37,7 @@ pub(super) async fn open(
     Ok(agent)
 }
 
-/// One turn that the first Ctrl-C stops; the second ends the program.
+/// One turn, which Ctrl-C stops.
 pub(super) async fn ask(
     agent: &mut Agent,
     text: &str,
@@ -52,30 +45,28 @@ pub(super) async fn ask(
     screen: &Screen,
 ) -> Result<Answer, Failure> {
     let cancel = CancellationToken::new();
-    let watcher = Watcher(tokio::spawn({
-        let (cancel, screen) = (cancel.clone(), screen.clone());
-        async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                cancel.cancel();
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                screen.settle();
-                // The journal is safe at any moment; what hangs is left behind.
-                std::process::exit(exit::INTERRUPTED.into());
-            }
-        }
-    }));
+    *running_turn() = Some(cancel.clone());
     let answer = agent.ask(text, events, cancel).await;
-    drop(watcher);
+    *running_turn() = None;
     screen.settle();
     Ok(answer?)
 }
 
-/// Stops listening when the turn is over.
-struct Watcher(JoinHandle<()>);
+/// The turn that the next Ctrl-C stops. A process has one Ctrl-C, so this is the process's.
+static TURN: Mutex<Option<CancellationToken>> = Mutex::new(None);
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.abort();
+fn running_turn() -> MutexGuard<'static, Option<CancellationToken>> {
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The first Ctrl-C of a turn stops the turn; a second one, or one outside a turn, ends the program.
+pub(super) async fn watch_interrupts(screen: Screen) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        let Some(turn) = running_turn().take() else {
+            screen.settle();
+            // The journal is safe at any moment; what hangs is left behind.
+            std::process::exit(exit::INTERRUPTED.into());
+        };
+        turn.cancel();
     }
 }

@@ -66,7 +66,19 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
             Err(error) => return Err(ConfigError::Unreadable { path, error }),
         };
-        let file: File = toml::from_str(&text).map_err(|error| ConfigError::File { path, error: Box::new(error) })?;
+        let file: File =
+            toml::from_str(&text).map_err(|error| ConfigError::File { path: path.clone(), error: Box::new(error) })?;
+        for (key, makes_sense, range) in [
+            ("temperature", file.temperature.is_none_or(|t| (0.0..=2.0).contains(&t)), "from 0 to 2"),
+            ("max_steps", file.max_steps != Some(0), "above 0"),
+            ("timeout", file.timeout != Some(0), "above 0"),
+            ("threads", file.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
+            ("context_length", file.context_length != Some(0), "above 0"),
+        ] {
+            if !makes_sense {
+                return Err(ConfigError::Value { path, key, range });
+            }
+        }
         let effort = file.reasoning_effort.map(|effort| match effort {
             Effort::Low => ReasoningEffort::Low,
             Effort::Medium => ReasoningEffort::Medium,
@@ -106,6 +118,14 @@ mod tests {
         let settings = with_file("seed = 2\nmax_steps = 3\nreasoning_effort = \"high\"", flags).unwrap();
         assert_eq!((settings.seed, settings.max_steps), (Some(1), Some(3)));
         assert_eq!(settings.reasoning_effort, Some(ReasoningEffort::High));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for line in ["temperature = -3.0", "temperature = nan", "max_steps = 0", "timeout = 0", "threads = 5000"] {
+            let error = with_file(line, Settings::default()).unwrap_err().to_string();
+            assert!(error.contains(line.split(' ').next().unwrap()) && error.contains("must be"), "{error}");
+        }
     }
 
     #[test]

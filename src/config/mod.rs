@@ -41,6 +41,16 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
+    /// A value in the configuration file makes no sense.
+    #[error("{}: `{key}` must be {range}", path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// Which value.
+        key: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
     /// The policy is wrong, so nothing may run.
     #[error(transparent)]
     Policy(#[from] PolicyError),

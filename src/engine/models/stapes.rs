@@ -62,15 +62,12 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     let storage: Storage = Arc::new(head.make_read_only().map_err(memory)?);
     tensors.insert(Part::Head.name(), Tensor::made(Part::Head.form(&config), path, storage));
     tracing::debug!("head expanded");
-    let millions = n_parameters as f64 / 1e6;
-    let notice = format!(
-        "stapes is a demonstration model of {millions:.1} million parameters: it can call the tools it is shown and knows \
-         nothing else; for real work give a gpt-oss checkpoint with -m"
-    );
+    // One line of a terminal.
+    let notice = "stapes, a demonstration model, calls tools and knows nothing; for real work give a gpt-oss with -m";
     let embedding = Embedding { factor: factors.embedding, ids: factors.ids, codes };
     Ok(Checkpoint {
         name: NAME.to_owned(),
-        notice: Some(notice),
+        notice: Some(notice.to_owned()),
         config,
         path: path.to_owned(),
         embedding: Some(Arc::new(embedding)),
