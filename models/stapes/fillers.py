@@ -33,6 +33,8 @@ def _words(capital):
 
 WORDS, NAMES = _words(False), _words(True)
 FIRST = [word for word in WORDS if word.encode() in RANKS]
+# A function's name follows a dot in `functions.name`: only where dot and word are one token can the word be copied.
+DOTTED = [word for word in FIRST if b"." + word.encode() in RANKS]
 ZONES = {
     "Tokyo": "Asia/Tokyo",
     "Paris": "Europe/Paris",
@@ -94,7 +96,7 @@ class Fillers:
         self.r = random.Random(seed)
         self.held_out = held_out
         keep = lambda words: [word for word in words if is_held_out(word) == held_out]
-        self.words, self.first, self.names = keep(WORDS), keep(FIRST), keep(NAMES)
+        self.words, self.first, self.dotted, self.names = keep(WORDS), keep(FIRST), keep(DOTTED), keep(NAMES)
 
     def pick(self, *options):
         return self.r.choice(options[0] if len(options) == 1 else options)
@@ -116,7 +118,10 @@ class Fillers:
         return " ".join([self.first_word()] + [self.word() for _ in range(self.r.randint(low, high) - 1)])
 
     def identifier(self):
-        return "_".join(self.first_word() for _ in range(self.pick(1, 2, 2)))
+        """A function's name. Some in training begin with a word that cannot be copied, as some users' will."""
+        copied = self.held_out or self.r.random() < 0.95
+        words = [self._draw(self.dotted) if copied else self.first_word()]
+        return "_".join(words + [self.first_word() for _ in range(self.pick(0, 1, 1))])
 
     def number(self, decimals=0.15):
         r = self.r
@@ -126,6 +131,11 @@ class Fillers:
 
     def date(self):
         return f"{self.r.randint(1995, 2040)}-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
+
+    def date_near(self, date):
+        """Another date, half of the time of the same year, so that telling the two apart is learnt."""
+        year = date[:4] if self.r.random() < 0.5 else self.date()[:4]
+        return year + self.date()[4:]
 
     def time(self):
         return f"{self.r.randint(0, 23):02}:{self.r.choice([0, 0, 15, 30, 45, self.r.randint(0, 59)]):02}"

@@ -66,20 +66,51 @@ class Generator:
     def invented(self):
         """A tool that nobody has heard of: only its description links it to the request."""
         f = self.f
-        verb, what, kind = f.pick("Get", "Find", "Show", "Check", "Look up", "Count"), f.word(), f.word()
-        return families.F(
+        verb, what, kind = f.pick("Get", "Find", "Show", "Check", "Look up", "Count"), f.first_word(), f.word()
+        thing = f"{what} {kind}"
+        of_item = families.F(
             "invented",
             "-",
-            [f"{verb} the {what} {kind}.", f"{verb} the {what} {kind}.", f"The {what} {kind}."],
+            [f"{verb} the {thing}.", f"{verb} the {thing} of an item.", f"The {thing}."],
             [("item name key subject id", "string", "{O}")],
             [
-                f"{verb} the {what} {kind} of {{O}}",
-                f"What is the {what} {kind} of {{O}}?",
-                f"I need the {what} {kind} of {{O}}",
-                f"{what} {kind} of {{O}} please",
+                f"{verb} the {thing} of {{O}}",
+                f"What is the {thing} of {{O}}?",
+                f"I need the {thing} of {{O}}",
+                f"{thing} of {{O}} please",
             ],
-            ("{Q}", f"The {what} {kind} of {{O}} is {{Q}}."),
+            ("{Q}", f"The {thing} of {{O}} is {{Q}}."),
         )
+        of_place = families.F(
+            "invented",
+            "-",
+            [f"{verb} the {what} of a place.", f"{verb} the {what} in a city.", f"The {what} of a place."],
+            [("place city location town", "string", "{C}")],
+            [
+                f"{verb} the {what} of {{C}}",
+                f"What is the {what} in {{C}}?",
+                f"How is the {what} in {{C}}?",
+                f"{what} in {{C}} please",
+            ],
+            ("{Q}", f"The {what} of {{C}} is {{Q}}."),
+        )
+        setting = families.F(
+            "invented",
+            "-",
+            [f"Set the {thing}.", f"Change the {thing}.", f"Set the {thing} of an item."],
+            [("item name target id", "string", "{O}"), ("value level amount", "number", "{N}")],
+            [f"Set the {thing} of {{O}} to {{N}}", f"Change the {thing} of {{O}} to {{N}}"],
+            ("ok", f"The {thing} of {{O}} is {{N}}."),
+        )
+        plain = families.F(
+            "invented",
+            "-",
+            [f"{verb} the {thing}.", f"{verb} the {thing} now.", f"The {thing}."],
+            [],
+            [f"{verb} the {thing}", f"What is the {thing}?", f"{thing} please", f"I need the {thing}"],
+            ("{Q}", f"The {thing} is {{Q}}."),
+        )
+        return f.pick(of_item, of_item, of_item, of_place, of_place, setting, plain)
 
     def declare(self, family, used):
         f, r = self.f, self.r
@@ -231,7 +262,7 @@ class Generator:
             )
             arguments = {next(iter(arguments)): text}
             slots["E"] = text
-        messages = [user(ask), think(reading(declaration)), self.call(name, arguments)]
+        messages = [user(ask), think(reading(declaration, ask)), self.call(name, arguments)]
         if r.random() < 0.07:
             if r.random() < 0.3:
                 messages += [self.result(name, f.pick(DENIALS).format(f.word())), say("I was not allowed to do that.")]
@@ -282,6 +313,7 @@ class Generator:
         (place, zone), (other, other_zone) = r.sample(sorted(ZONES.items()), 2)
         # The query begins a JSON string, where the word has no space before it: only such words can be copied.
         query = f.first_word() if self.held or r.random() < 0.7 else f.pick(THINGS + PLACES)
+        date = f.date()
         notes = [f"{n + 1}. {f.sentence()}" for n in range(r.randint(1, 4))]
         return {
             "E": f.expression(),
@@ -316,8 +348,8 @@ class Generator:
             "Z": zone,
             "U": other,
             "V": other_zone,
-            "d": f.date(),
-            "e": f.date(),
+            "d": date,
+            "e": f.date_near(date),
             "l": f.duration(),
             "n": str(r.randint(2, 9999)),
             "m": str(r.randint(1, 60)),
@@ -330,12 +362,23 @@ class Number(str):
     """A JSON number, kept as it was written."""
 
 
-def reading(declaration):
-    """The reasoning before a call: what the declaration says, its name, its parameters. Each is copied from the prompt, so
-    that choosing a function is a choice between the words of descriptions, and what follows is reading."""
+# Words that lead to no function.
+PLAIN = set(
+    "a an all and any at by change check count do find for from get how i in is it list look me my now of on one or please"
+    " set show that the to up what which with you your".split()
+)
+
+
+def reading(declaration, ask):
+    """The reasoning before a call: the declaration's description from the first telling word that the request has too,
+    then the function's name and its parameters. All of it is copied from the prompt, so that choosing a function is
+    finding a word of the request in a description, and what follows is reading."""
     description = re.split("[.:;]", declaration["description"])[0]
+    asked = set(re.findall("[a-z]+", ask.lower())) - PLAIN
+    shared = (word.start() for word in re.finditer("[A-Za-z]+", description) if word[0].lower() in asked)
     parameters = ", ".join(declaration.get("parameters", {}).get("properties", {}))
-    return f"{description}. I use {declaration['name']}" + (f" with {parameters}." if parameters else ".")
+    quoted = description[next(shared, 0) :]
+    return f"{quoted}. I use {declaration['name']}" + (f" with {parameters}." if parameters else ".")
 
 
 def number_or(kind, text):

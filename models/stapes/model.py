@@ -10,10 +10,10 @@ import torch.nn.functional as F
 
 @dataclass
 class Config:
-    d: int = 128
+    d: int = 256
     layers: int = 4
     heads: int = 4
-    kv: int = 2
+    kv: int = 4
     hd: int = 64
     experts: int = 8
     topk: int = 2
@@ -219,33 +219,47 @@ class Stapes(nn.Module):
 
 @torch.no_grad()
 def structured_start(model, amplitude=5.0, gain=2.0, copy=3.0):
-    """Layer 0 looks at the token before, layer 1 at what followed the same token earlier: set by hand, all of it trainable."""
+    """Sets by hand what training takes longest to find, all of it trainable: heads of layer 0 look one, two and three tokens
+    back, and heads of layer 1 look at what followed the last one, two or three tokens earlier, and repeat it.
+
+    Every head needs keys of its own: kv = heads."""
     c = model.c
     half = c.hd // 2
-    orthogonal = lambda: torch.linalg.qr(torch.randn(c.d, c.d))[0]
-    R, A = orthogonal(), orthogonal()
     first, second = model.layers[0], model.layers[1]
-    # Heads 0 and 1 of layer 0 (key-value head 0) attend to the positions -1 and -2 through biases in the fast frequencies.
+    # The embedding fills as many dimensions as a code has; what layer 0 writes goes into the others.
+    basis = torch.linalg.qr(torch.cat([model.m_in.T, torch.randn(c.d, c.d - c.code)], 1))[0].T  # [d, d]
+    turn = torch.linalg.qr(torch.randn(c.code, c.code))[0]
+    words, free = turn @ basis[: c.code], basis[c.code :]  # rows that read an embedding; rows to write to
+    widths = (48, 40, 40)  # dimensions that remember the token one, two, three back
     fast = torch.zeros(c.hd)
     fast[: half // 2] = amplitude
-    for head in (0, 1):
+    written, at = [], 0
+    for head, width in enumerate(widths):
+        rows = slice(head * c.hd, (head + 1) * c.hd)
         angle = -(head + 1.0) * model.frequencies
         x, y = fast.chunk(2)
-        rows = slice(head * c.hd, (head + 1) * c.hd)
+        # Attention by position alone, through biases in the frequencies that tell neighbours apart.
         first.q[rows] *= 0.1
         first.qb[rows] = torch.cat([x * angle.cos() - y * angle.sin(), y * angle.cos() + x * angle.sin()])
-    first.k[: c.hd] *= 0.1
-    first.kb[: c.hd] = fast
-    first.v[: c.hd] = A[: c.hd]
-    first.o[:, : c.hd] = R @ A[: c.hd].T
-    first.o[:, c.hd : 2 * c.hd] = orthogonal()[:, : c.hd] * 0.5
-    # Heads 0 and 2 of layer 1: key = what the token before was, query = this token, in the slow frequencies.
+        first.k[rows] *= 0.1
+        first.kb[rows] = fast
+        first.v[rows] = words[: c.hd]
+        target = free[at : at + width]
+        first.o[:, rows] = 0
+        first.o[:, rows.start : rows.start + width] = target.T
+        written.append(target)
+        at += width
+    # In the frequencies that hardly turn, a head of layer 1 compares what stands before a key with what stands at the query.
     slow = torch.cat([torch.arange(half // 2, half), torch.arange(half + half // 2, c.hd)])
-    query, key = torch.zeros(c.hd, c.d), torch.zeros(c.hd, c.d)
-    query[slow] = gain * A[: len(slow)]
-    key[slow] = gain * A[: len(slow)] @ R.T
-    B = orthogonal()
-    for head, kv in ((0, 0), (2, 1)):
-        rows, pair = slice(head * c.hd, (head + 1) * c.hd), slice(kv * c.hd, (kv + 1) * c.hd)
-        second.q[rows], second.k[pair], second.v[pair] = query, key, B[pair]
-        second.o[:, rows] = copy * B[pair].T
+    for head, shares in enumerate([(32,), (16, 16), (12, 10, 10)]):
+        rows = slice(head * c.hd, (head + 1) * c.hd)
+        query, key, at = torch.zeros(c.hd, c.d), torch.zeros(c.hd, c.d), 0
+        for back, width in enumerate(shares):
+            dims = slow[at : at + width]
+            query[dims] = gain * (words[:width] if back == 0 else written[back - 1][:width])
+            key[dims] = gain * written[back][:width]
+            at += width
+        second.q[rows], second.k[rows] = query, key
+        part = words[(head % 2) * c.hd : (head % 2 + 1) * c.hd]
+        second.v[rows] = part
+        second.o[:, rows] = copy * part.T

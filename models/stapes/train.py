@@ -63,14 +63,14 @@ def learned_ids(corpus):
 
 
 def orthogonalised(gradient):
-    """Newton-Schulz, as in Muon."""
-    x = gradient / (gradient.norm() + 1e-7)
+    """Newton-Schulz, as in Muon, in bf16, which is precise enough for it."""
+    x = (gradient / (gradient.norm() + 1e-7)).bfloat16()
     tall = x.shape[0] > x.shape[1]
     x = x.mT if tall else x
     for _ in range(5):
         a = x @ x.mT
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).float()
 
 
 def inputs_and_targets(branches):
