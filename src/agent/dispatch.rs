@@ -30,10 +30,13 @@ pub(super) enum Dispatched {
 const SAME_CALL_RUNS: usize = 3;
 const SAME_CALL_END: usize = 5;
 
+const SAME_CALL: &str = "error: this very call was made before in this turn; use the results above";
+const STOPPED: &str = "error: the turn was stopped";
+
 /// The calls of a turn.
 #[derive(Default)]
 pub(super) struct Calls {
-    /// How often each call, with its exact arguments, was made.
+    /// How often each call, recipient and arguments as the model wrote them, was made since something last changed.
     seen: HashMap<(String, String), usize>,
     last_denied: bool,
 }
@@ -48,12 +51,13 @@ impl Calls {
 impl Agent {
     /// Acts on a step: at most one call, because a call stops the generation.
     pub(super) async fn dispatch(&mut self, turn: &mut Turn<'_>, step: Step) -> Result<Dispatched, AgentError> {
-        let text = answer_text(&step.messages);
-        if turn.stop.is_cancelled() || step.finish == Finish::Cancelled {
-            return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::Cancelled }));
-        }
-        if let Some(call) = step.messages.iter().find(|message| is_call(message)) {
+        // A call that a cancelled turn has just made is in the transcript and gets its reply too.
+        if let Some(call) = step.messages.iter().find(|message| message.is_call()) {
             return self.reply_to(turn, call).await;
+        }
+        let text = answer_text(&step.messages);
+        if turn.stop.is_cancelled() {
+            return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::Cancelled }));
         }
         if step.finish == Finish::Length {
             return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::TokenLimit }));
@@ -80,9 +84,20 @@ impl Agent {
         let author = tool.as_ref().map_or_else(|_| recipient.clone(), |tool| tool.recipient());
         turn.events.event(Event::CallStarted { id, tool: shown, arguments: arguments.clone() });
         let started = self.world.clock.elapsed();
+        let n_same =
+            *turn.calls.seen.entry((recipient, arguments.clone())).and_modify(|n_same| *n_same += 1).or_insert(1);
         let (outcome, text) = match tool {
+            _ if turn.stop.is_cancelled() => (CallOutcome::Cancelled, STOPPED.into()),
             Err(unknown) => (CallOutcome::Error, format!("error: {unknown}")),
-            Ok(registered) => self.decide_and_run(turn, id, registered, &arguments).await?,
+            Ok(_) if n_same > SAME_CALL_RUNS => (CallOutcome::Error, SAME_CALL.into()),
+            Ok(registered) => {
+                let changes = registered.spec().effect.changes();
+                let (outcome, text) = self.decide_and_run(turn, id, registered, &arguments).await?;
+                if outcome == CallOutcome::Ok && changes {
+                    turn.calls.seen.clear();
+                }
+                (outcome, self.readable(text))
+            }
         };
         turn.calls.last_denied = outcome == CallOutcome::Denied;
         let duration = self.world.clock.elapsed().saturating_sub(started);
@@ -94,6 +109,17 @@ impl Agent {
         } else {
             Dispatched::Replied
         })
+    }
+
+    /// A result as the model reads it: cut where it would leave the model no room to think.
+    fn readable(&self, mut text: String) -> String {
+        // A token has at least a byte and mostly four, so this is about a quarter of the context.
+        let (n_bytes, most) = (text.len(), self.engine.description().context_length);
+        if n_bytes > most {
+            text.truncate(text.floor_char_boundary(most));
+            text += &format!("\n[cut: this is the beginning of {n_bytes} bytes; ask for less]");
+        }
+        text
     }
 
     /// Checks the arguments, asks policy, and runs the call.
@@ -109,20 +135,13 @@ impl Agent {
             Ok(parsed) => parsed,
             Err(error) => return Ok((CallOutcome::Error, format!("error: {error}"))),
         };
-        let key = (spec.id.to_string(), parsed.to_string());
-        let n_same = *turn.calls.seen.entry(key).and_modify(|n| *n += 1).or_insert(1);
-        if n_same > SAME_CALL_RUNS {
-            let text =
-                "error: this very call was made before in this turn and its result will not change; use the result";
-            return Ok((CallOutcome::Error, text.into()));
-        }
         let call = Call { tool: &spec.id, effect: spec.effect, arguments: &parsed, wants: &spec.wants };
         let decision = match self.policy.decide(&call) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Deny(denial) => Err(denial),
             Decision::Ask(pending) => tokio::select! {
                 answer = pending.ask(self.approver.as_ref()) => answer,
-                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, "error: the turn was stopped".into())),
+                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, STOPPED.into())),
             },
         };
         let grant = match decision {
@@ -177,15 +196,18 @@ impl Running {
 
     /// The call itself, in a task within the task: a tool that panics is a failed call.
     async fn outcome(&self, arguments: Value, grant: Grant) -> (CallOutcome, String) {
+        if self.stop.is_cancelled() {
+            return (CallOutcome::Cancelled, STOPPED.into());
+        }
         let tool = self.tool.clone();
         let mut call = tokio::spawn(async move { tool.call(arguments, grant).await });
         let ended = tokio::select! {
             ended = &mut call => ended,
             () = self.stop.cancelled() => {
                 call.abort();
-                return (CallOutcome::Cancelled, "error: the turn was stopped".into());
+                return (CallOutcome::Cancelled, STOPPED.into());
             }
-            () = tokio::time::sleep(self.limit) => {
+            () = self.clock.sleep(self.limit) => {
                 call.abort();
                 return (CallOutcome::Error, format!("error: the call was stopped after {:?}", self.limit));
             }
@@ -201,16 +223,8 @@ impl Running {
     }
 }
 
-fn is_call(message: &Message) -> bool {
-    message.recipient.as_deref().is_some_and(|recipient| recipient != "assistant" && recipient != "all")
-}
-
-/// The text of the final messages, if there is one.
+/// The text of the final message, if there is one.
 fn answer_text(messages: &[Message]) -> Option<String> {
-    messages
-        .iter()
-        .filter(|message| message.channel == Some(Channel::Final) && !is_call(message))
-        .filter_map(Message::text)
-        .map(str::to_owned)
-        .reduce(|all, text| all + &text)
+    let last = messages.iter().rfind(|message| message.channel == Some(Channel::Final))?;
+    last.text().map(str::to_owned)
 }

@@ -84,6 +84,8 @@ pub enum TurnEnd {
     TimeLimit,
     /// Somebody cancelled it.
     Cancelled,
+    /// It could not go on; an error says why. What it added to the transcript is taken back.
+    Failed,
 }
 
 impl TurnEnd {
@@ -97,6 +99,7 @@ impl TurnEnd {
             Self::TokenLimit => "token_limit",
             Self::TimeLimit => "time_limit",
             Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
         }
     }
 }

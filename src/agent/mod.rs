@@ -124,7 +124,8 @@ impl Agent {
         &self.toolbox
     }
 
-    /// One turn: the user's line to the final answer. An error leaves the session usable; its journal says how far it got.
+    /// One turn: the user's line to the final answer. An error leaves the session usable: the model has not seen the turn,
+    /// its journal says how far it got.
     ///
     /// `cancel` stops the engine within a layer's time and a call at once; the turn then ends as [`TurnEnd::Cancelled`].
     pub async fn ask(
@@ -134,6 +135,7 @@ impl Agent {
         cancel: CancellationToken,
     ) -> Result<Answer, AgentError> {
         self.transcript.drop_finished_reasoning();
+        let n_before = self.transcript.len();
         self.journal.append(Record::TurnStarted { text: text.to_owned() }).await?;
         self.append_rendered(Message::user(text)).await?;
         events.event(Event::TurnStarted);
@@ -141,9 +143,9 @@ impl Agent {
         // The time limit cancels too, through a token of its own, so that both reasons stop everything the same way.
         let stop = cancel.child_token();
         let deadline = tokio::spawn({
-            let (stop, max_time) = (stop.clone(), self.limits.max_time);
+            let (stop, clock, max_time) = (stop.clone(), self.world.clock.clone(), self.limits.max_time);
             async move {
-                tokio::time::sleep(max_time).await;
+                clock.sleep(max_time).await;
                 stop.cancel();
             }
         });
@@ -159,7 +161,11 @@ impl Agent {
             }
             answer
         });
-        let end = answer.as_ref().map_or(TurnEnd::NoAnswer, |answer| answer.end);
+        if answer.is_err() {
+            // A line that cannot be answered (the context is full, the engine is gone) must not stand before the next one.
+            self.transcript.truncate(n_before);
+        }
+        let end = answer.as_ref().map_or(TurnEnd::Failed, |answer| answer.end);
         events.event(Event::TurnEnded { end, usage });
         self.journal.append(Record::turn_ended(end.as_str(), usage.prompt_tokens, usage.generated_tokens)).await?;
         answer

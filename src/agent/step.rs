@@ -2,7 +2,7 @@
 
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Finish, Progress, Request};
-use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, special};
+use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role};
 use crate::journal::Record;
 
 /// What a generation said.
@@ -20,31 +20,39 @@ impl Agent {
         force_answer: bool,
     ) -> Result<Step, AgentError> {
         let mut tokens = self.transcript.tokens();
-        tokens.extend(self.encoding.generation_prompt());
+        let mut prompt = self.encoding.generation_prompt();
         let mut parser = self.encoding.parser_after_prompt();
         // A header that is already written leaves the model nothing to do but to answer.
         let header = if force_answer { self.encoding.header(Channel::Final) } else { Vec::new() };
-        tokens.extend(&header);
         for token in &header {
             parser.push(*token);
         }
+        prompt.extend(header);
+        tokens.extend(&prompt);
         turn.usage.prompt_tokens += tokens.len();
+        // A call or an answer that ends in something else than a stop token is the step's last word all the same: what an
+        // engine makes up after it (a result, the user's next line) is stopped.
+        let enough = turn.stop.child_token();
         let request = Request {
             tokens,
             stop: self.encoding.stop_tokens().to_vec(),
             forbidden: self.encoding.forbidden_tokens(),
             max_tokens,
             sampling: self.sampling,
-            cancel: turn.stop.clone(),
+            cancel: enough.clone(),
         };
         let events = &mut *turn.events;
         let generation = self
             .engine
             .generate(request, &mut |progress| match progress {
                 Progress::Prefill { done, total } => events.event(Event::Prefill { done, total }),
+                Progress::Token(_) if enough.is_cancelled() => {}
                 Progress::Token(token) => {
                     for event in parser.push(token).into_iter().filter_map(shown) {
                         events.event(event);
+                    }
+                    if parser.finished().last().is_some_and(|parsed| ends_a_step(&parsed.message)) {
+                        enough.cancel();
                     }
                 }
             })
@@ -58,9 +66,7 @@ impl Agent {
             finish = ?generation.finish,
             "generated"
         );
-        if !header.is_empty() {
-            self.journal.append(Record::prompt(header)).await?;
-        }
+        self.journal.append(Record::prompt(prompt)).await?;
         self.journal.append(Record::generated(generation.tokens)).await?;
         if let Some(event) = parser.close().and_then(shown) {
             turn.events.event(event);
@@ -72,6 +78,13 @@ impl Agent {
     fn keep(&mut self, turn: &mut Turn<'_>, parsed: Vec<Parsed>) -> Vec<Message> {
         let mut messages = Vec::with_capacity(parsed.len());
         for (n, Parsed { message, tokens }) in parsed.into_iter().enumerate() {
+            if message.author.role != Role::Assistant {
+                turn.events.event(Event::Warning(format!(
+                    "the model spoke as {}; that is dropped",
+                    message.author.role.as_str()
+                )));
+                break;
+            }
             for diagnostic in &message.diagnostics {
                 tracing::info!(?diagnostic, "the model's tokens were malformed and were understood anyway");
                 if !matches!(diagnostic, Diagnostic::Unfinished) {
@@ -87,18 +100,27 @@ impl Agent {
                 if !seen {
                     continue;
                 }
-                ids.push(special::END);
             }
+            let last = ends_a_step(&message);
             self.transcript.push_generated(message.clone(), ids);
             messages.push(message);
+            if last {
+                break;
+            }
         }
         messages
     }
 }
 
+/// Whether nothing of the model's may follow: a call, an answer, or words that it puts into another's mouth.
+fn ends_a_step(message: &Message) -> bool {
+    let answer = message.channel == Some(Channel::Final) && message.text().is_some_and(|text| !text.trim().is_empty());
+    message.is_call() || answer || message.author.role != Role::Assistant
+}
+
 /// What of a delta is shown as it comes: everything but the arguments of calls, which are shown whole.
 fn shown(delta: Delta<'_>) -> Option<Event> {
-    if delta.recipient.is_some() {
+    if delta.recipient.is_some() || delta.role != Role::Assistant {
         return None;
     }
     Some(match delta.channel? {

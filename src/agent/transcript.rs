@@ -24,12 +24,11 @@ impl Transcript {
         self.push(message, tokens)
     }
 
-    /// Appends a message of the model's with the ids it came from.
+    /// Appends a message of the model's with the ids it came from, ended as a history ends it: a call by `<|call|>`, all
+    /// else by `<|end|>`, whatever the model ended it with. `<|return|>` exists while decoding only.
     pub(super) fn push_generated(&mut self, message: Message, mut tokens: Vec<Token>) {
-        if let Some(last) = tokens.last_mut().filter(|last| **last == special::RETURN) {
-            // `<|return|>` exists while decoding only; in a history the message simply ends.
-            *last = special::END;
-        }
+        while tokens.pop_if(|last| special::is_terminator(*last) || *last == special::ENDOFTEXT).is_some() {}
+        tokens.push(if message.is_call() { special::CALL } else { special::END });
         self.push(message, tokens);
     }
 
@@ -41,6 +40,16 @@ impl Transcript {
     /// The history rule: when the user speaks again, the reasoning of the turns before is dropped.
     pub(super) fn drop_finished_reasoning(&mut self) {
         self.entries.retain(|entry| entry.message.channel != Some(Channel::Analysis));
+    }
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes back what came after the first `n_messages`.
+    pub(super) fn truncate(&mut self, n_messages: usize) {
+        self.entries.truncate(n_messages);
     }
 
     /// Everything so far.

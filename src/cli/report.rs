@@ -199,7 +199,7 @@ impl From<io::Error> for Failure {
 pub(super) fn ended(end: TurnEnd) -> Option<Failure> {
     Some(match end {
         TurnEnd::Answered => return None,
-        TurnEnd::NoAnswer => Failure::new(exit::FAILURE, "the model stopped without an answer")
+        TurnEnd::NoAnswer | TurnEnd::Failed => Failure::new(exit::FAILURE, "the model stopped without an answer")
             .help("ask in other words, or use a larger model with --model"),
         TurnEnd::Denied => Failure::new(exit::DENIED, "a call that the model needed was not allowed")
             .help("in a terminal you are asked; --approve always or a --policy of your own allow it unasked"),

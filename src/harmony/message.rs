@@ -264,6 +264,12 @@ impl Message {
         }
     }
 
+    /// Whether the model calls a tool with it.
+    pub fn is_call(&self) -> bool {
+        let to_tool = |recipient: &str| recipient != Role::Assistant.as_str() && recipient != "all";
+        self.author.role == Role::Assistant && self.recipient.as_deref().is_some_and(to_tool)
+    }
+
     /// The text, when the content is text.
     pub fn text(&self) -> Option<&str> {
         match &self.content {
