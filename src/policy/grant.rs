@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Capabilities {
     /// The wall clock and the machine's time zone.
     pub clock: bool,
-    /// One file, to read and to replace.
+    /// One file, to read, and to replace in a call whose effect says that it writes.
     pub file: Option<PathBuf>,
 }
 
@@ -18,9 +18,10 @@ pub struct Capabilities {
 ///
 /// That skipping policy does not compile is checked here. No grant out of nothing:
 /// ```compile_fail,E0451
-/// use ossicle::policy::{Capabilities, Grant, ToolId};
+/// use ossicle::policy::{Capabilities, Effect, Grant, ToolId};
 /// fn forged(tool: ToolId) -> Grant {
-///     Grant { tool, capabilities: Capabilities::default(), rule: "mine".into(), approved: true }
+///     let (effect, capabilities) = (Effect::Pure, Capabilities::default());
+///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true }
 /// }
 /// ```
 /// none from a call that nobody decided:
@@ -47,6 +48,7 @@ pub struct Capabilities {
 #[derive(Debug)]
 pub struct Grant {
     tool: ToolId,
+    effect: Effect,
     capabilities: Capabilities,
     rule: String,
     approved: bool,
@@ -54,7 +56,10 @@ pub struct Grant {
 
 impl Grant {
     pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
-        Self { tool: call.tool.clone(), capabilities: call.wants.clone(), rule: rule.to_owned(), approved: false }
+        // What a tool may reach is no more than the effect says that policy was asked about.
+        let capabilities = if call.effect == Effect::Pure { Capabilities::default() } else { call.wants.clone() };
+        let (tool, rule) = (call.tool.clone(), rule.to_owned());
+        Self { tool, effect: call.effect, capabilities, rule, approved: false }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -67,9 +72,14 @@ impl Grant {
         self.capabilities.clock
     }
 
-    /// The one file that may be read and replaced.
+    /// The one file that may be read.
     pub fn file(&self) -> Option<&Path> {
         self.capabilities.file.as_deref()
+    }
+
+    /// Whether that file may be replaced too.
+    pub fn may_write(&self) -> bool {
+        self.effect.changes()
     }
 
     /// The id of the rule that decided.
@@ -98,13 +108,12 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Pending {
     grant: Grant,
-    effect: Effect,
     arguments: String,
 }
 
 impl Pending {
     pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
-        Self { grant: Grant::new(call, rule), effect: call.effect, arguments: call.arguments.to_string() }
+        Self { grant: Grant::new(call, rule), arguments: call.arguments.to_string() }
     }
 
     /// The tool that would be called.
@@ -114,7 +123,7 @@ impl Pending {
 
     /// What it does outside the sandbox.
     pub fn effect(&self) -> Effect {
-        self.effect
+        self.grant.effect
     }
 
     /// The exact arguments, as JSON. Control characters are the terminal's matter.

@@ -65,6 +65,11 @@ impl Effect {
     /// All, from the harmless to the costly.
     pub const ALL: [Self; 5] = [Self::Pure, Self::Read, Self::Write, Self::Send, Self::Cloud];
 
+    /// Whether anything is different afterwards.
+    pub fn changes(self) -> bool {
+        !matches!(self, Self::Pure | Self::Read)
+    }
+
     /// The word in a policy and in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::time::Duration;
 
+/// Bytes of a component: compiling one takes time and memory that grow with it.
+const MAX_COMPONENT: usize = 64 << 20;
+
 /// A component with its manifest; nothing is compiled or hashed yet.
 pub struct Package {
     pub(super) manifest: Manifest,
@@ -135,6 +138,12 @@ impl Package {
         if let Some(file) = manifest.wants.file.as_deref().filter(|file| !is_plain_name(file)) {
             return Err(malformed(&name, format!("`{file}` is not a plain file name")));
         }
+        let component = component.into();
+        if component.len() > MAX_COMPONENT {
+            let problem =
+                format!("its component has {} bytes, and at most {MAX_COMPONENT} are compiled", component.len());
+            return Err(malformed(&name, problem));
+        }
         let declarations: Vec<Declaration> =
             serde_json::from_str(declarations).map_err(|error| malformed(&name, error.to_string()))?;
         let declared = |declaration: Declaration| {
@@ -152,7 +161,7 @@ impl Package {
             })
         };
         let declarations = declarations.into_iter().map(declared).collect::<Result<_, _>>()?;
-        Ok(Self { manifest, declarations, component: component.into() })
+        Ok(Self { manifest, declarations, component })
     }
 
     /// The package's name.
@@ -212,5 +221,7 @@ mod tests {
             let error = check(&manifest, &tools);
             assert!(error.contains(words), "`{words}` in {error}");
         }
+        let huge = Package::new(good, tools, vec![0; MAX_COMPONENT + 1]).err().unwrap().to_string();
+        assert!(huge.contains("at most 67108864"), "{huge}");
     }
 }

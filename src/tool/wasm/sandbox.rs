@@ -96,6 +96,9 @@ impl document::Host for Sandbox {
 
     async fn write(&mut self, bytes: Vec<u8>) -> Result<Result<(), String>> {
         let (path, disk) = (self.file()?, self.world.disk.clone());
+        if !self.grant.as_ref().is_some_and(Grant::may_write) {
+            return Err(wasmtime::format_err!("a tool that says it only reads wanted to write"));
+        }
         if bytes.len() as u64 > MAX_DOCUMENT {
             return Ok(Err(format!("the file may hold at most {MAX_DOCUMENT} bytes")));
         }

@@ -202,6 +202,31 @@ async fn what_the_manifest_does_not_want_is_not_linked() {
 }
 
 #[tokio::test]
+async fn a_guest_can_do_no_more_than_the_effect_that_policy_was_asked_about() {
+    const MANIFEST: &str = include_str!("../../../tools/notes/tool.toml");
+    for (effect, expected) in [("read", Err("only reads")), ("pure", Err("no file")), ("write", Ok("saved as note 1"))]
+    {
+        let manifest = MANIFEST.replace("effect = \"write\"", &format!("effect = \"{effect}\""));
+        let component = bundled().unwrap().pop().unwrap().component;
+        let package = Package::new(&manifest, include_str!("../../../tools/notes/tools.json"), component).unwrap();
+        let world = World::simulated(1);
+        let toolbox = toolbox(&world, vec![package]);
+        let added = call(toolbox.resolve("notes.add").unwrap().tool().as_ref(), json!({ "text": "x" })).await;
+        match (added, expected) {
+            (Ok(text), Ok(expected)) => assert_eq!(text, expected),
+            (Err(error), Err(word)) => {
+                assert!(error.to_string().contains(word), "{effect}: {error}");
+                assert!(
+                    world.disk.read(Path::new("/data/notes/notes.md"), 1000).is_err(),
+                    "{effect}: nothing is written"
+                );
+            }
+            (added, _) => panic!("{effect}: {added:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_component_that_is_not_the_manifests_does_not_run() {
     let package = Package { component: HOSTILE.into(), ..hostile(UNGRANTED, &["echo"], "", "") };
     let toolbox = toolbox(&World::simulated(1), vec![package]);
