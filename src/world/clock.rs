@@ -1,15 +1,19 @@
 //! Time: the wall's for dates that people and tools read, the monotonic one for limits and durations.
 
+use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
 
 /// A source of time. Limits use [`Clock::elapsed`], which never goes back when the wall clock is set.
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> SystemTime;
     /// Time since this clock was made; monotonic.
     fn elapsed(&self) -> Duration;
+    /// Waits until [`Clock::elapsed`] has grown by so much.
+    async fn sleep(&self, time: Duration);
     /// The user's time zone.
     fn zone(&self) -> TimeZone;
 }
@@ -30,6 +34,7 @@ impl Default for SystemClock {
     }
 }
 
+#[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
@@ -39,6 +44,10 @@ impl Clock for SystemClock {
         self.0.elapsed()
     }
 
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     fn zone(&self) -> TimeZone {
         TimeZone::system()
     }
@@ -46,7 +55,7 @@ impl Clock for SystemClock {
 
 /// A clock in UTC that stands at 2026-01-01T00:00:00Z until it is [advanced](Self::advance).
 #[derive(Default)]
-pub struct SimulatedClock(Mutex<Duration>);
+pub struct SimulatedClock(watch::Sender<Duration>);
 
 /// 2026-01-01T00:00:00Z in seconds since the Unix epoch.
 const SIMULATED_START: Duration = Duration::from_secs(1_767_225_600);
@@ -54,17 +63,25 @@ const SIMULATED_START: Duration = Duration::from_secs(1_767_225_600);
 impl SimulatedClock {
     /// Moves both times forward.
     pub fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += by;
+        self.0.send_modify(|elapsed| *elapsed += by);
     }
 }
 
+#[async_trait]
 impl Clock for SimulatedClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + SIMULATED_START + self.elapsed()
     }
 
     fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        *self.0.borrow()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        let mut watch = self.0.subscribe();
+        let end = self.elapsed() + time;
+        // The sender lives as long as `self`, so the wait ends only as it should.
+        let _ = watch.wait_for(|elapsed| *elapsed >= end).await;
     }
 
     fn zone(&self) -> TimeZone {
@@ -84,5 +101,20 @@ mod tests {
         clock.advance(Duration::from_secs(7));
         assert_eq!(clock.now().duration_since(before).unwrap(), Duration::from_secs(7));
         assert_eq!(clock.elapsed(), Duration::from_secs(7));
+    }
+
+    #[tokio::test]
+    async fn a_sleep_ends_when_the_clock_is_there() {
+        let clock = std::sync::Arc::new(SimulatedClock::default());
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep(Duration::from_secs(3600)).await }
+        });
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(3599));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(Duration::from_secs(1));
+        sleeper.await.unwrap();
     }
 }
