@@ -86,7 +86,8 @@ impl Sampler {
             }
             // The best token's own weight is 1, also at a temperature so low that the quotient overflows.
             let weight = if logit == best { 1.0 } else { ((logit - best) / self.params.temperature).exp() };
-            if weight >= self.params.min_p && weight > 0.0 {
+            // The best one stays whatever a caller asks of `min_p`.
+            if logit == best || (weight >= self.params.min_p && weight > 0.0) {
                 self.candidates.push(Candidate { weight, token });
             }
         }
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn frequencies_follow_the_softmax_of_what_the_filters_leave() {
         let logits: Vec<f32> = [0.1f32, 0.4, 0.2, 0.3].iter().map(|p| p.ln()).collect();
-        let cases: [(SamplingParams, &[Token], [f64; 4]); 7] = [
+        let cases: [(SamplingParams, &[Token], [f64; 4]); 9] = [
             (SOME, &[], [0.1, 0.4, 0.2, 0.3]),
             (SOME, &[1], [0.1 / 0.6, 0.0, 0.2 / 0.6, 0.3 / 0.6]),
             (SamplingParams { temperature: 0.5, ..SOME }, &[], [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3]),
@@ -233,6 +234,8 @@ mod tests {
             (SamplingParams { top_p: 0.8, ..SOME }, &[], [0.0, 0.4 / 0.9, 0.2 / 0.9, 0.3 / 0.9]),
             (SamplingParams { top_p: 0.0, ..SOME }, &[], [0.0, 1.0, 0.0, 0.0]),
             (SamplingParams { min_p: 0.6, ..SOME }, &[], [0.0, 0.4 / 0.7, 0.0, 0.3 / 0.7]),
+            (SamplingParams { min_p: 1.5, ..SOME }, &[], [0.0, 1.0, 0.0, 0.0]),
+            (SamplingParams { min_p: f32::NAN, ..SOME }, &[], [0.0, 1.0, 0.0, 0.0]),
         ];
         for (params, forbidden, expected) in cases {
             for (count, share) in counts(params, &logits, forbidden).iter().zip(expected) {

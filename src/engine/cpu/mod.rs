@@ -68,7 +68,9 @@ impl CpuEngine {
         }
         let weights = Weights::open(&checkpoint)?;
         let what = format!("a context of {context_length} tokens");
-        models::check_memory(&name, &what, memory_needed(&checkpoint.config, context_length))?;
+        let needed = memory_needed(&checkpoint.config, context_length);
+        models::check_memory(&name, &what, needed)?;
+        models::check_size(&name, checkpoint.n_bytes().saturating_add(needed))?;
         let description = ModelDescription {
             name,
             n_parameters: checkpoint.n_parameters(),

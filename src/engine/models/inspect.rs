@@ -54,6 +54,7 @@ impl Inspection {
     pub fn memory(&self) -> Result<String, LoadError> {
         let context = cpu::default_context(&self.checkpoint.config);
         super::check_memory(&self.checkpoint.name, &format!("a context of {context} tokens"), self.working_memory)?;
+        super::check_size(&self.checkpoint.name, self.checkpoint.n_bytes().saturating_add(self.working_memory))?;
         let free = super::available_memory().map_or("unknown".into(), amount);
         Ok(format!(
             "{free} free, {} needed beside the weights' {}",

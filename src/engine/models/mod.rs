@@ -121,6 +121,19 @@ pub enum LoadError {
         /// In bytes.
         available: u64,
     },
+    /// It is larger than the machine.
+    #[error(
+        "{name} takes {} of memory with its context and this machine has {}; choose a smaller model, or a machine with more memory",
+        amount(*needed), amount(*total)
+    )]
+    TooLarge {
+        /// The model.
+        name: String,
+        /// Its weights and what they need beside them, in bytes.
+        needed: u64,
+        /// In bytes.
+        total: u64,
+    },
     /// The engine's thread could not be started.
     #[error("the system would not start a thread: {0}; close other programs")]
     Thread(io::Error),
@@ -141,6 +154,17 @@ pub(crate) fn amount(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit_idx])
 }
 
+/// Refuses weights that the machine cannot hold, mapped or not: each token reads them, so that a model larger than its
+/// memory would be read from the disk anew for every one.
+pub(crate) fn check_size(name: &str, needed: u64) -> Result<(), LoadError> {
+    match Memory::of_this_machine() {
+        Some(Memory { total, .. }) if needed > total => {
+            Err(LoadError::TooLarge { name: name.to_owned(), needed, total })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what does not fit into the memory that is free now.
 pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), LoadError> {
     match available_memory() {
@@ -154,9 +178,26 @@ pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), Lo
 
 /// Bytes of memory that programs can still take, where the system tells.
 fn available_memory() -> Option<u64> {
-    let mut system = sysinfo::System::new().ok()?;
-    system.refresh_memory();
-    Some(system.available_memory()).filter(|available| *available > 0)
+    Some(Memory::of_this_machine()?.available)
+}
+
+/// What memory there is, in bytes; a container's limit counts where it is the smaller.
+struct Memory {
+    total: u64,
+    available: u64,
+}
+
+impl Memory {
+    /// `None` where the system does not tell.
+    fn of_this_machine() -> Option<Self> {
+        let mut system = sysinfo::System::new().ok()?;
+        system.refresh_memory();
+        let (mut total, mut available) = (system.total_memory(), system.available_memory());
+        if let Some(limits) = system.cgroup_limits() {
+            (total, available) = (total.min(limits.total_memory), available.min(limits.free_memory));
+        }
+        (available > 0).then_some(Self { total, available })
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +222,9 @@ mod tests {
 
     #[test]
     fn memory_that_no_machine_has_is_refused() {
-        assert!(check_memory("m", "nothing", 0).is_ok());
+        assert!(check_memory("m", "nothing", 0).is_ok() && check_size("m", 0).is_ok());
+        let error = check_size("m", 1 << 60).unwrap_err().to_string();
+        assert!(error.starts_with("m takes 1024.0 PiB of memory") && error.contains("a smaller model"), "{error}");
         let error = check_memory("m", "the cache", 1 << 60).unwrap_err().to_string();
         assert!(error.starts_with("m needs 1024.0 PiB of memory for the cache and "), "{error}");
     }
