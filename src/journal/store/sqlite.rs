@@ -38,7 +38,7 @@ impl SqliteStore {
     /// Opens the database, making it and its folder when missing.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if let Some(folder) = path.parent() {
-            make_private(folder)
+            make_private(folder, path)
                 .map_err(|error| JournalError::NotWritable { path: folder.to_owned(), cause: error.to_string() })?;
         }
         let connect = || -> rusqlite::Result<(Connection, u32)> {
@@ -88,13 +88,21 @@ impl SqliteStore {
     }
 }
 
-/// Makes the folder, for its owner alone: it holds what people said.
-fn make_private(folder: &Path) -> std::io::Result<()> {
+/// Makes the folder and the file, for their owner alone: they hold what people said. SQLite gives the files that it makes
+/// beside the database the database's mode.
+fn make_private(folder: &Path, file: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
+    let mut options = std::fs::OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    builder.recursive(true).create(folder)?;
+    match options.write(true).create_new(true).open(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// SQLite's errors in the journal's words.
@@ -204,6 +212,22 @@ mod tests {
             journal.append(intended(call)).await.unwrap();
             println!("\ncall {call}");
             journal.append(Record::call_finished(call, CallEnd::Ok, "", Duration::ZERO)).await.unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_people_said_is_for_its_owner_alone() {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared");
+        std::fs::DirBuilder::new().mode(0o755).create(&shared).unwrap();
+        let path = shared.join("sessions.sqlite");
+        let journal = Journal::create(Arc::new(SqliteStore::open(&path).unwrap()), &World::simulated(1)).await.unwrap();
+        journal.append(Record::TurnStarted { text: "a secret".into() }).await.unwrap();
+        let files = std::fs::read_dir(&shared).unwrap().map(|entry| entry.unwrap());
+        for file in files.filter(|entry| entry.file_type().unwrap().is_file()) {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
         }
     }
 
