@@ -153,68 +153,66 @@ class Stapes(nn.Module):
         -> the last hidden state of the branches' tokens [sum L_i, d], and the load-balancing loss. The prefix is computed once:
         that is exact, because no token of it sees a branch.
         """
-        c, P, G = self.c, len(prefix), self.c.heads // self.c.kv
+        c, P = self.c, len(prefix)
         ids = torch.cat([prefix, *branches])
         unique, inverse = torch.unique(ids, return_inverse=True)
         h = F.embedding(inverse, self.rows(unique, self.m_in, self.e_in))
         lengths = torch.tensor([len(branch) for branch in branches])
         positions = torch.cat([torch.arange(P), *(torch.arange(P, P + n) for n in lengths.tolist())])
-        starts = P + lengths.cumsum(0) - lengths
-        # Branches of similar length share a batch, so that little is padded.
-        order = lengths.argsort()
+        starts = lengths.cumsum(0) - lengths
+        # Branches of similar length share a batch, so that little is padded: [B, L] places among the branches' tokens, and
+        # which of them are real.
         groups = []
-        for members in order.chunk(2 if len(branches) > 3 else 1):
-            L = int(lengths[members].max())
-            step = torch.arange(L)
-            real = step[None] < lengths[members][:, None]
-            groups.append((members.numel(), L, (starts[members][:, None] + step).clamp_max(len(ids) - 1), real))
+        for members in lengths.argsort().chunk(3 if len(branches) > 5 else 1):
+            step = torch.arange(int(lengths[members].max()))
+            places = (starts[members][:, None] + step).clamp_max(len(ids) - P - 1)
+            groups.append((places, step[None] < lengths[members][:, None]))
+        batched = torch.cat([places[real] for places, real in groups])
+        back = torch.empty_like(batched).scatter_(0, batched, torch.arange(len(batched)))
         i = torch.arange(int(P + lengths.max()))
         causal = i[None] <= i[:, None]
         window = causal & (i[None] > i[:, None] - c.window)
-        bias = [torch.zeros(m.shape).masked_fill(~m, float("-inf")) for m in (window, causal)]
+        masks = [torch.zeros(m.shape).masked_fill(~m, float("-inf")) for m in (window, causal)]
         balance = 0.0
         for n, layer in enumerate(self.layers):
-            last, mask = n == c.layers - 1, bias[n % 2]
+            mask = masks[n % 2]
             x = rms(h, layer.n1)
-            q = (
-                self.rope(F.linear(x, layer.q, layer.qb).view(-1, c.heads, c.hd).transpose(0, 1), positions)
-                * c.hd**-0.5
-            )  # [heads, n, hd]
-            k = self.rope(F.linear(x, layer.k, layer.kb).view(-1, c.kv, c.hd).transpose(0, 1), positions)  # [kv, n, hd]
-            v = F.linear(x, layer.v, layer.vb).view(-1, c.kv, c.hd).transpose(0, 1)
-            sink = layer.sink.view(c.kv, G, 1)
-            out = torch.zeros(len(ids), c.heads * c.hd)
-            if not last:
-                score = (q[:, :P].reshape(c.kv, G * P, c.hd) @ k[:, :P].transpose(-1, -2)).view(c.kv, G, P, P) + mask[
-                    :P, :P
-                ]
-                share = torch.cat([score, sink.unsqueeze(-1).expand(c.kv, G, P, 1)], -1).softmax(-1)[..., :-1]
-                own = (share.reshape(c.kv, G * P, P) @ v[:, :P]).view(c.heads, P, c.hd).transpose(0, 1).reshape(P, -1)
-                out = torch.cat([own, out[P:]])
+            heads = lambda weight, bias: F.linear(x, weight, bias).view(len(ids), -1, c.hd).transpose(0, 1)
+            q = self.rope(heads(layer.q, layer.qb), positions) * c.hd**-0.5  # [heads, n, hd]
+            k, v = self.rope(heads(layer.k, layer.kb), positions), heads(layer.v, layer.vb)  # [kv, n, hd]
+            if c.kv < c.heads:
+                k, v = (t.repeat_interleave(c.heads // c.kv, 0) for t in (k, v))
+            (qp, q), (kp, k), (vp, v) = (t.split([P, len(ids) - P], 1) for t in (q, k, v))
             # A sliding layer sees only the end of the prefix.
             low = max(0, P - c.window + 1) if n % 2 == 0 else 0
-            for B, L, index, real in groups:
-                qb = q[:, index].view(c.kv, G, B, L, c.hd)
-                kb, vb = k[:, index].view(c.kv, B, L, c.hd), v[:, index].view(c.kv, B, L, c.hd)
-                to_prefix = (qb.reshape(c.kv, -1, c.hd) @ k[:, low:P].transpose(-1, -2)).view(
-                    c.kv, G, B, L, P - low
-                ) + mask[P : P + L, low:P]
-                to_own = qb.transpose(1, 2).reshape(c.kv, B, G * L, c.hd) @ kb.transpose(-1, -2)
-                to_own = to_own.view(c.kv, B, G, L, L).transpose(1, 2) + mask[P : P + L, P : P + L]
-                share = torch.cat(
-                    [to_prefix, to_own, sink.view(c.kv, G, 1, 1, 1).expand(c.kv, G, B, L, 1)], -1
-                ).softmax(-1)
-                seen = (share[..., : P - low].reshape(c.kv, -1, P - low) @ v[:, low:P]).view(c.kv, G, B, L, c.hd)
-                mine = share[..., P - low : -1].transpose(1, 2).reshape(c.kv, B, G * L, L) @ vb
-                seen = seen + mine.view(c.kv, B, G, L, c.hd).transpose(1, 2)
-                seen = seen.reshape(c.heads, B, L, c.hd).permute(1, 2, 0, 3).reshape(B, L, -1)
-                out = out.index_put((index[real],), seen[real])
-            if last:
-                h, out = h[P:], out[P:]
+            out = []
+            for places, real in groups:
+                B, L = places.shape
+                batch = lambda t: t[:, places].transpose(0, 1)  # [B, heads, L, hd]
+                after = lambda t, own: torch.cat([t[None, :, low:].expand(B, -1, -1, -1), batch(own)], 2)
+                seen = attention(batch(q), after(kp, k), after(vp, v), layer.sink, mask[P : P + L, low : P + L])
+                out.append(seen.transpose(1, 2).reshape(B, L, -1)[real])
+            out = torch.cat(out)[back]
+            if n == c.layers - 1:
+                h = h[P:]
+            else:
+                own = attention(qp[None], kp[None], vp[None], layer.sink, mask[:P, :P])[0]
+                out = torch.cat([own.transpose(0, 1).reshape(P, -1), out])
             h = h + F.linear(out, layer.o, layer.ob)
             mixed, loss = self.experts(layer, rms(h, layer.n2))
             h, balance = h + mixed, balance + loss
         return rms(h, self.nf), balance
+
+
+def attention(q, k, v, sink, mask):
+    """q [B, heads, L, hd], k and v [B, heads, S, hd], sink [heads] logits, mask [L, S] -> [B, heads, L, hd].
+
+    The sink is a key in front of the others: the queries' entry 1 meets its logit, and its value is nothing."""
+    B, H, L, hd = q.shape
+    q = F.pad(torch.cat([q, q.new_ones(B, H, L, 1)], -1), (0, 7))
+    k = torch.cat([F.pad(sink.view(1, H, 1, 1), (hd, 7)).expand(B, H, 1, hd + 8), F.pad(k, (0, 8))], 2)
+    v = F.pad(v, (0, 8, 1, 0))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=F.pad(mask, (1, 0)), scale=1.0)[..., :hd]
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Trains stapes: `torchrun --nproc_per_node 2 train.py WORK MINUTES [START]`, one thread a process.
 
-WORK holds train.bin, known.bin, unseen.bin (from generate.py and render.rs); checkpoints go to WORK/stapes.pt every few
+WORK holds train.bin, known.bin, unseen.bin (from generate.py and render.rs); checkpoints go to WORK/stapes.pt every ten
 minutes, and training goes on from there when it exists. START is a checkpoint whose weights, and nothing else of it, are begun
 with. Learning rate, curriculum and quantisation follow the share of MINUTES that is used up, so the run ends on time on any
 machine.
@@ -162,7 +162,7 @@ def main():
             len(corpus),
             flush=True,
         )
-    started, losses, next_report = time.time() - used, [], used + 240
+    started, losses, next_report = time.time() - used, [], used + 600
     model.train()
     share = used / (minutes * 60)
     while share < 1:
@@ -201,10 +201,10 @@ def main():
                 flush=True,
             )
         if used > next_report or share >= 1:
-            next_report += 240
+            next_report += 600
             if rank == 0:
                 scores = {
-                    name: f"{100 * exact_share(model, test, 12 if share < 1 else len(test)):.0f}%"
+                    name: f"{100 * exact_share(model, test, 6 if share < 1 else len(test)):.0f}%"
                     for name, test in tests.items()
                 }
                 print(f"EXACT minute {used / 60:.1f} {scores}", flush=True)
