@@ -38,6 +38,8 @@ impl EventSink for Screen {
             Event::TurnEnded { usage, .. } => {
                 state.end_section();
                 state.calls.clear();
+                // The log is written on this screen too, and waits until it is free.
+                drop(state);
                 tracing::info!(
                     prompt_tokens = usage.prompt_tokens,
                     reused_tokens = usage.reused_tokens,

@@ -2,7 +2,12 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Far more than a slow machine needs: a program that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Home(tempfile::TempDir);
 
@@ -42,22 +47,59 @@ impl Home {
 
     /// Runs to the end with nothing on standard input.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).stdin(Stdio::null()).output().unwrap())
+        self.command(arguments).stdin(Stdio::null()).ran()
     }
 
     /// Runs to the end with `input` piped in.
     pub fn pipe(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.command(arguments).piped(input)
+    }
+
+    /// What lies in the journal, as far as it is text.
+    pub fn journal(&self) -> String {
+        let path = self.path().join("data/sessions.sqlite");
+        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    }
+}
+
+/// A command run to its end, within [`LIMIT`].
+pub trait Run {
+    fn ran(&mut self) -> Ran;
+    fn piped(&mut self, input: &str) -> Ran;
+}
+
+impl Run for Command {
+    fn ran(&mut self) -> Ran {
+        ended(self.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn piped(&mut self, input: &str) -> Ran {
+        self.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawn().unwrap();
         // A program that has seen enough may close its input early.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Ran::from(child.wait_with_output().unwrap())
+        ended(child)
     }
+}
+
+/// Waits for the end. A program that hangs is killed, and then has no exit code.
+pub fn ended(child: Child) -> Ran {
+    let pid = child.id();
+    let (done, waiting) = channel::<()>();
+    std::thread::spawn(move || {
+        if waiting.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            signal(pid, "KILL");
+        }
+    });
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    drop(done);
+    ran
+}
+
+/// Sends a signal as a shell does.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("/bin/sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+    assert!(sent.unwrap().success(), "SIG{name} to {pid}");
 }
 
 impl From<Output> for Ran {
@@ -71,6 +113,12 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
+    /// The lines of `--json`, each of which has to be JSON.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// Fails with everything that was printed unless the exit code is `code`.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {

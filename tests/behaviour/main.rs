@@ -7,3 +7,4 @@ mod chats;
 mod home;
 mod looks_around;
 mod makes_mistakes;
+mod watches;
