@@ -38,7 +38,7 @@ enum Next {
 pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
     let mut chat = Chat { screen: screen.clone(), settings, paths, approve: flags.approve };
-    let mut editor = Editor::open((!chat.settings.ephemeral).then(|| chat.paths.history()))?;
+    let mut editor = Editor::open((!chat.settings.ephemeral).then(|| chat.paths.history()), screen)?;
     let mut agent = chat.open().await?;
     chat.greet(&agent);
     let mut interrupted = false;

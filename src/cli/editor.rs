@@ -1,15 +1,23 @@
 //! The chat's line: editing, history, and more than one line where the text asks for it. The only place that names rustyline.
+//!
+//! What it is not: it writes nothing to stdout, which is the answers' alone: keys and prompt are echoed on the terminal
+//! itself, or the prompt stands on stderr where a terminal cannot edit lines. Start at [`Editor::line`].
 
 use super::chat::COMMANDS;
 use super::report::Failure;
+use super::screen::Screen;
+use crate::config;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Cmd, Config, Context, Helper, KeyCode, KeyEvent, Modifiers};
+use rustyline::{Behavior, Cmd, Config, Context, Helper, KeyCode, KeyEvent, Modifiers};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+
+const PROMPT: &str = "> ";
 
 /// What the person did.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,16 +29,36 @@ pub(super) enum Line {
     Ended,
 }
 
+/// Where lines come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keyboard {
+    /// A terminal in which a line can be edited.
+    Rich,
+    /// A terminal that knows no more than lines.
+    Plain,
+    /// A file or a pipe: nobody is there to be prompted.
+    Absent,
+}
+
 pub(super) struct Editor {
     editor: rustyline::Editor<Rules, FileHistory>,
+    keyboard: Keyboard,
+    screen: Screen,
     /// Where lines are kept; nowhere in a session that leaves nothing behind.
     history: Option<PathBuf>,
 }
 
 impl Editor {
     /// An editor with the history of earlier chats, when there is one.
-    pub(super) fn open(history: Option<PathBuf>) -> Result<Self, Failure> {
-        let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
+    pub(super) fn open(history: Option<PathBuf>, screen: &Screen) -> Result<Self, Failure> {
+        let keyboard = match (io::stdin().is_terminal(), config::terminal_is_plain()) {
+            (false, _) => Keyboard::Absent,
+            (true, true) => Keyboard::Plain,
+            (true, false) => Keyboard::Rich,
+        };
+        // On the terminal itself, past a stdout that leads into a file; but a pipe is read where there is one.
+        let behavior = if keyboard == Keyboard::Rich { Behavior::PreferTerm } else { Behavior::Stdio };
+        let config = Config::builder().behavior(behavior).history_ignore_space(true).auto_add_history(false).build();
         let mut editor = rustyline::Editor::with_config(config).map_err(broken)?;
         editor.set_helper(Some(Rules));
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
@@ -39,11 +67,19 @@ impl Editor {
         {
             tracing::info!(%error, "no history of lines");
         }
-        Ok(Self { editor, history })
+        Ok(Self { editor, keyboard, screen: screen.clone(), history })
     }
 
     pub(super) fn line(&mut self) -> Result<Line, Failure> {
-        match self.editor.readline("> ") {
+        if self.keyboard == Keyboard::Plain {
+            self.screen.ask(PROMPT);
+        }
+        // rustyline would write a prompt to stdout where it cannot edit.
+        let read = self.editor.readline(if self.keyboard == Keyboard::Rich { PROMPT } else { "" });
+        if self.keyboard == Keyboard::Plain {
+            self.screen.answered();
+        }
+        match read {
             Ok(line) => {
                 let added = self.editor.add_history_entry(&line).map(drop);
                 let kept = self.history.as_ref().map_or(Ok(()), |history| self.editor.append_history(history));

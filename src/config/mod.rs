@@ -9,7 +9,7 @@ mod project;
 mod wiring;
 
 pub use file::Settings;
-pub use paths::Paths;
+pub use paths::{Paths, terminal_is_plain};
 pub use wiring::{open, policy, toolbox};
 
 use crate::agent::AgentError;

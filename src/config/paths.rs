@@ -1,4 +1,4 @@
-//! Where the program keeps its files: the XDG folders, or all under `OSSICLE_HOME`.
+//! Where the program keeps its files: the XDG folders, or all under `OSSICLE_HOME`; and what the terminal is.
 
 use super::ConfigError;
 use std::path::PathBuf;
@@ -56,6 +56,12 @@ impl Paths {
     pub fn history(&self) -> PathBuf {
         self.state.join("history")
     }
+}
+
+/// Whether the terminal says that it knows no more than lines: no cursor that moves, so nothing that edits one.
+pub fn terminal_is_plain() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default().to_ascii_lowercase();
+    matches!(term.as_str(), "dumb" | "cons25" | "emacs")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The user ... holds a conversation. (Keys, colours and Ctrl-C need a real terminal: `tests/outside`.)
 
-use crate::home::Home;
+use crate::home::{Home, Run};
 
 #[test]
 fn line_by_line_through_a_pipe() {
@@ -12,6 +12,26 @@ fn line_by_line_through_a_pipe() {
 #[test]
 fn and_its_session_is_kept() {
     let home = Home::new();
-    let ran = home.pipe(&["chat"], "Hello\n").exits(0);
-    assert!(home.path().join("data/sessions.sqlite").exists(), "{}", ran.stderr);
+    home.pipe(&["chat"], "Hello from the kitchen\n").exits(0);
+    assert!(home.journal().contains("Hello from the kitchen"));
+    let history = std::fs::read_to_string(home.path().join("state/history")).unwrap();
+    assert!(history.contains("Hello from the kitchen"), "{history}");
+}
+
+#[test]
+fn and_leaves_no_trace_of_it() {
+    let home = Home::new();
+    home.pipe(&["chat", "--ephemeral"], "Hello\n").exits(0);
+    assert!(!home.path().join("state/history").exists());
+    assert!(!home.path().join("data/sessions.sqlite").exists());
+}
+
+#[test]
+fn and_gets_answers_alone_on_stdout() {
+    let home = Home::new();
+    for term in ["dumb", "xterm"] {
+        let ran = home.command(&["chat"]).env("TERM", term).piped("What is 6 * 7?\n/status\n").exits(0);
+        assert_eq!(ran.stdout.lines().count(), 1, "{term}: {}", ran.stdout);
+        assert!(ran.stdout.contains("42") && !ran.stdout.contains("> "), "{term}: {}", ran.stdout);
+    }
 }

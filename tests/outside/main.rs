@@ -9,17 +9,23 @@ use std::time::{Duration, Instant};
 /// A terminal of 100 columns and 30 rows with the chat in it, in a home of its own.
 struct Terminal {
     name: String,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Terminal {
     fn chat(name: &str) -> Self {
+        Self::with(name, "", "")
+    }
+
+    /// The chat with more environment, and with something behind its command.
+    fn with(name: &str, environment: &str, behind: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let name = format!("ossicle-{name}-{}", std::process::id());
-        let terminal = Self { name, _home: home };
-        let home = terminal._home.path().display();
+        let terminal = Self { name, home };
+        let home = terminal.home.path().display();
         let program = env!("CARGO_BIN_EXE_ossicle");
-        let command = format!("env OSSICLE_HOME={home} {program} chat; echo \"exit code $?\"; sleep 60");
+        let command =
+            format!("env OSSICLE_HOME={home} {environment} {program} chat {behind}; echo \"exit code $?\"; sleep 60");
         terminal.tmux(&[
             "new-session",
             "-d",
@@ -50,16 +56,29 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p", "-S", "-200", "-t", &self.name])
     }
 
-    /// Waits until the screen shows `text`. The limit is against hanging, ten times what a slow machine needs.
+    /// Waits until the screen shows `text`.
     #[track_caller]
     fn shows(&self, text: &str) -> String {
+        self.comes(text, |screen| screen.contains(text))
+    }
+
+    /// Waits for the prompt with `typed` behind it.
+    #[track_caller]
+    fn prompts(&self, typed: &str) -> String {
+        let line = format!("> {typed}");
+        self.comes(&line, |screen| screen.trim_end().lines().last().is_some_and(|last| last.trim() == line.trim()))
+    }
+
+    /// The limit is against hanging, ten times what a slow machine needs.
+    #[track_caller]
+    fn comes(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
         let started = Instant::now();
         loop {
             let screen = self.screen();
-            if screen.contains(text) {
+            if is_there(&screen) {
                 return screen;
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "`{text}` never came:\n{screen}");
+            assert!(started.elapsed() < Duration::from_secs(60), "`{what}` never came:\n{screen}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -78,10 +97,30 @@ fn a_conversation() {
     terminal.keys(&["What is 23 * 47?", "Enter"]);
     let screen = terminal.shows("1081");
     assert!(screen.contains("calc"), "{screen}");
+    terminal.prompts("");
     terminal.keys(&["Up"]);
+    terminal.prompts("What is 23 * 47?");
     terminal.keys(&["C-c"]);
+    terminal.shows("Ctrl-C again");
+    terminal.prompts("");
     terminal.keys(&["C-d"]);
     terminal.shows("exit code 0");
+}
+
+#[test]
+fn answers_alone_go_into_a_file() {
+    for (name, environment) in [("file", ""), ("dumb", "TERM=dumb")] {
+        let terminal = Terminal::with(name, environment, "> answers.txt");
+        terminal.prompts("");
+        terminal.keys(&["What is 23 * 47?", "Enter"]);
+        terminal.shows("calc");
+        terminal.prompts("");
+        terminal.keys(&["/quit", "Enter"]);
+        terminal.shows("exit code 0");
+        let answers = std::fs::read_to_string(terminal.home.path().join("answers.txt")).unwrap();
+        assert!(answers.contains("1081") && answers.lines().count() == 1, "{name}: {answers:?}");
+        assert!(!answers.contains('>') && !answers.contains('\x1b'), "{name}: {answers:?}");
+    }
 }
 
 #[test]
@@ -112,8 +151,10 @@ fn an_approval_is_refused() {
 #[test]
 fn ctrl_c_twice_leaves() {
     let terminal = Terminal::chat("leaving");
-    terminal.shows("demonstration");
+    terminal.prompts("");
     terminal.keys(&["C-c"]);
+    terminal.shows("Ctrl-C again");
+    terminal.prompts("");
     terminal.keys(&["C-c"]);
     terminal.shows("exit code 0");
 }
