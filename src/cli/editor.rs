@@ -86,7 +86,7 @@ impl Editor {
                 if let Err(error) = added.and(kept) {
                     tracing::info!(%error, "the line is not kept in the history");
                 }
-                Ok(Line::Typed(line.replace("\\\n", "\n")))
+                Ok(Line::Typed(meant(&line)))
             }
             Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
             Err(ReadlineError::Eof) => Ok(Line::Ended),
@@ -120,7 +120,29 @@ struct Rules;
 
 /// Whether what was typed so far wants another line.
 fn goes_on(text: &str) -> bool {
-    text.ends_with('\\') || text.lines().filter(|line| line.trim_start().starts_with("```")).count() % 2 == 1
+    text.ends_with('\\') || text.lines().filter(|line| is_fence(line)).count() % 2 == 1
+}
+
+/// Begins code, or ends it.
+fn is_fence(line: &str) -> bool {
+    line.trim_start().starts_with("```")
+}
+
+/// The text without the backslashes that only broke a line. Between fences they belong to the code.
+fn meant(text: &str) -> String {
+    let mut meant = String::with_capacity(text.len());
+    let mut in_code = false;
+    for line in text.split_inclusive('\n') {
+        in_code ^= is_fence(line);
+        match line.strip_suffix("\\\n") {
+            Some(broken) if !in_code => {
+                meant.push_str(broken);
+                meant.push('\n');
+            }
+            _ => meant.push_str(line),
+        }
+    }
+    meant
 }
 
 impl Validator for Rules {
@@ -159,6 +181,18 @@ mod tests {
         }
         for text in ["", "a", "a\\b", "```\ncode\n```", "a `` b"] {
             assert!(!goes_on(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn code_keeps_its_backslashes() {
+        for (typed, expect) in [
+            ("a \\\nb", "a \nb"),
+            ("a\nb\\", "a\nb\\"),
+            ("```\ncurl \\\n  -X\n```", "```\ncurl \\\n  -X\n```"),
+            ("see \\\n ```sh\na \\\nb\n ```\nand \\\nso on", "see \n ```sh\na \\\nb\n ```\nand \nso on"),
+        ] {
+            assert_eq!(meant(typed), expect, "{typed:?}");
         }
     }
 }

@@ -35,3 +35,13 @@ fn and_gets_answers_alone_on_stdout() {
         assert!(ran.stdout.contains("42") && !ran.stdout.contains("> "), "{term}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn with_code_in_it() {
+    let home = Home::new();
+    home.pipe(&["chat"], "Read \\\nthis:\n```\nfirst \\\nsecond\n```\n").exits(0);
+    let journal = home.journal();
+    // JSON writes a line's end as \n and a backslash as two.
+    assert!(journal.contains(r"Read \nthis:"), "a backslash in a sentence only breaks the line");
+    assert!(journal.contains(r"```\nfirst \\\nsecond\n```"), "code is sent as it was typed");
+}
