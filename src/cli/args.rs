@@ -1,10 +1,11 @@
 //! The command line, exactly as it was typed. What it means is [`Session::settings`]'s matter and that of the commands.
 
 use crate::config::Settings;
+use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Talk to a gpt-oss model on this machine, with tools that run in a sandbox.
@@ -69,9 +70,9 @@ pub(super) enum Tool {
 pub(super) enum Models {
     /// Describe a checkpoint without loading it
     Inspect {
-        /// A folder in the official safetensors layout; the embedded model when left out
+        /// A folder in the official safetensors layout, or `stapes`, the embedded model, which is meant when left out
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        folder: Option<PathBuf>,
+        checkpoint: Option<PathBuf>,
     },
 }
 
@@ -79,7 +80,9 @@ pub(super) enum Models {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Session")]
 pub(super) struct Session {
-    /// A checkpoint folder in the official safetensors layout; a small embedded model when left out
+    /// A checkpoint folder in the official safetensors layout, or `stapes`, the small embedded model
+    ///
+    /// Without it the `model` of config.toml is used, and without that stapes. A folder of that name is ./stapes.
     #[arg(short, long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) model: Option<PathBuf>,
     /// How long the model may think
@@ -100,13 +103,16 @@ pub(super) struct Session {
     /// What happens when the policy wants a call approved
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub(super) approve: Approve,
-    /// Who may do what; the default lets tools look, asks before they write, and lets nothing leave the machine
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// Who may do what: a file of yours, or one that comes along: default, strict, offline, automation
+    ///
+    /// The default lets tools look, asks before they write, and lets nothing leave the machine. A file of such a name is
+    /// ./strict.
+    #[arg(long, global = true, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub(super) policy: Option<PathBuf>,
     /// Keep no journal of the session
     #[arg(long, global = true)]
     pub(super) ephemeral: bool,
-    /// Use nothing beyond this machine. This version never does: it has no code for the network
+    /// Look up no name and connect to nothing. (No tool of this version would)
     #[arg(long, global = true)]
     pub(super) offline: bool,
 }
@@ -169,7 +175,7 @@ impl Session {
     /// The flags as settings; what was not typed is left to the configuration file and the defaults.
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            model: self.model.clone(),
+            model: source(self.model.as_ref()),
             policy: self.policy.clone(),
             reasoning_effort: self.reasoning_effort.map(Effort::resolve),
             temperature: self.temperature,
@@ -177,9 +183,15 @@ impl Session {
             max_steps: self.max_steps.map(NonZeroUsize::get),
             timeout: self.timeout,
             ephemeral: self.ephemeral,
+            offline: self.offline,
             ..Settings::default()
         }
     }
+}
+
+/// The model that was typed, relative to the working folder.
+pub(super) fn source(model: Option<&PathBuf>) -> Option<Source> {
+    model.map(|word| Source::find(word, Path::new("")))
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
@@ -224,13 +236,23 @@ mod tests {
         ] {
             let parsed = parse(line).unwrap();
             let settings = parsed.session.settings();
-            assert_eq!((settings.seed, settings.model), (Some(7), Some("models/x".into())), "{line}");
+            let model = Some(Source::Directory("models/x".into()));
+            assert_eq!((settings.seed, settings.model), (Some(7), model), "{line}");
             assert!(matches!(parsed.command, Some(Command::Run(Run { prompt: Some(prompt), .. })) if prompt == "hi"));
         }
         let bare = parse("ossicle --reasoning-effort high").unwrap();
         assert!(bare.command.is_none());
         assert_eq!(bare.session.settings().reasoning_effort, Some(ReasoningEffort::High));
         assert_eq!(parse("ossicle").unwrap().session.settings(), Settings::default());
+    }
+
+    #[test]
+    fn arguments_are_not_taken_for_one_another() {
+        // clap knows an argument by its field's name, and a flag that counts everywhere meets those of every command.
+        let parsed = parse("ossicle -C a -m b models inspect c").unwrap();
+        assert_eq!((parsed.general.folder, parsed.session.model), (Some("a".into()), Some("b".into())));
+        let Some(Command::Models(Models::Inspect { checkpoint })) = parsed.command else { panic!("inspect") };
+        assert_eq!(checkpoint, Some("c".into()));
     }
 
     #[test]

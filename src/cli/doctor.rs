@@ -3,7 +3,7 @@
 use super::report::{Failure, exit};
 use super::{args, session, terminal};
 use crate::config::{self, ConfigError, Paths, Settings};
-use crate::engine::models::{self, Inspection};
+use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
 use crate::policy::ToolId;
 use std::fmt::Display;
@@ -67,10 +67,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
 }
 
 fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
-    Ok(Inspection::of(match &settings.model {
-        Some(folder) => models::open(folder)?,
-        None => models::embedded()?,
-    }))
+    Ok(Inspection::of(settings.model.clone().unwrap_or_default().open()?))
 }
 
 async fn journal(paths: &Paths) -> Result<String, ConfigError> {

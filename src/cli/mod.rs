@@ -64,8 +64,8 @@ async fn command(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
         None | Some(Command::Chat) => chat::chat(flags, screen).await,
         Some(Command::Run(run)) => run::run(run, flags, screen).await,
         Some(Command::Tool(args::Tool::List { json })) => tools::list(*json, flags),
-        Some(Command::Models(args::Models::Inspect { folder })) => {
-            models::inspect(folder.as_deref().or(flags.model.as_deref()))
+        Some(Command::Models(args::Models::Inspect { checkpoint })) => {
+            models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
         }
         Some(Command::Doctor) => doctor::doctor(flags).await,
     }

@@ -2,16 +2,12 @@
 
 use super::report::{Failure, exit};
 use super::terminal;
-use crate::engine::models::{self, Inspection};
+use crate::engine::models::{Inspection, Source};
 use std::io::Write;
-use std::path::Path;
 
-/// Prints what is in the folder, or in the embedded model. A checkpoint with faults is described, and is a failure.
-pub(super) fn inspect(folder: Option<&Path>) -> Result<(), Failure> {
-    let inspection = match folder {
-        Some(folder) => models::inspect(folder)?,
-        None => Inspection::of(models::embedded()?),
-    };
+/// Prints what is in the model. A checkpoint with faults is described, and is a failure.
+pub(super) fn inspect(source: &Source) -> Result<(), Failure> {
+    let inspection = Inspection::of(source.open()?);
     write!(std::io::stdout(), "{}", terminal::block(&inspection.to_string()))?;
     if inspection.is_complete() {
         return Ok(());

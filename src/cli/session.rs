@@ -26,11 +26,13 @@ pub(super) async fn open(
     approve: args::Approve,
     screen: &Screen,
 ) -> Result<Agent, Failure> {
-    let model = settings.model.as_ref().map_or("the embedded model".into(), |folder| folder.display().to_string());
-    screen.wait(&format!("loading {model}"));
+    screen.wait(&format!("loading {}", settings.model.clone().unwrap_or_default()));
     let opened = config::open(settings, paths, approver(approve, screen)).await;
     screen.settle();
-    let agent = opened?;
+    let config::Opened { agent, warnings } = opened?;
+    for warning in warnings {
+        screen.say(Ink::Yellow, &format!("warning: {warning}"));
+    }
     if let Some(notice) = &agent.model().notice {
         screen.say(Ink::Dim, notice);
     }

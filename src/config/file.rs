@@ -1,17 +1,19 @@
 //! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
 
 use super::{ConfigError, Paths};
+use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
+use crate::policy::Policy;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Every choice, each absent until somebody makes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// A checkpoint folder; the embedded model when absent.
-    pub model: Option<PathBuf>,
-    /// A policy file; the embedded default when absent.
+    /// The embedded model when absent.
+    pub model: Option<Source>,
+    /// A policy file, or the name of a bundled policy; the bundled default when absent.
     pub policy: Option<PathBuf>,
     /// How long the model may think.
     pub reasoning_effort: Option<ReasoningEffort>,
@@ -29,6 +31,8 @@ pub struct Settings {
     pub context_length: Option<usize>,
     /// Nothing of the session is written to disk.
     pub ephemeral: bool,
+    /// The session has no network.
+    pub offline: bool,
     /// Where the work is: `AGENTS.md` files are read from here up.
     pub folder: Option<PathBuf>,
 }
@@ -85,8 +89,11 @@ impl Settings {
             Effort::High => ReasoningEffort::High,
         });
         Ok(Self {
-            model: self.model.or(file.model.map(|model| paths.config.join(model))),
-            policy: self.policy.or(file.policy.map(|policy| paths.config.join(policy))),
+            model: self.model.or(file.model.map(|model| Source::find(&model, &paths.config))),
+            policy: self.policy.or(file.policy.map(|policy| match bundled(&policy) {
+                Some(_) => policy,
+                None => paths.config.join(policy),
+            })),
             reasoning_effort: self.reasoning_effort.or(effort),
             temperature: self.temperature.or(file.temperature),
             seed: self.seed.or(file.seed),
@@ -95,9 +102,15 @@ impl Settings {
             threads: self.threads.or(file.threads),
             context_length: self.context_length.or(file.context_length),
             ephemeral: self.ephemeral,
+            offline: self.offline,
             folder: self.folder,
         })
     }
+}
+
+/// The bundled policy of this name. A file of such a name is `./strict`.
+pub(super) fn bundled(policy: &Path) -> Option<Policy> {
+    Policy::bundled(policy.to_str()?)
 }
 
 #[cfg(test)]
@@ -118,6 +131,15 @@ mod tests {
         let settings = with_file("seed = 2\nmax_steps = 3\nreasoning_effort = \"high\"", flags).unwrap();
         assert_eq!((settings.seed, settings.max_steps), (Some(1), Some(3)));
         assert_eq!(settings.reasoning_effort, Some(ReasoningEffort::High));
+    }
+
+    #[test]
+    fn names_are_no_paths() {
+        let settings = with_file("model = \"stapes\"\npolicy = \"strict\"", Settings::default()).unwrap();
+        assert_eq!((settings.model, settings.policy), (Some(Source::Embedded), Some("strict".into())));
+        let settings = with_file("model = \"20b\"\npolicy = \"./strict\"", Settings::default()).unwrap();
+        assert!(matches!(settings.model, Some(Source::Directory(path)) if path.is_absolute()));
+        assert!(settings.policy.unwrap().is_absolute(), "a path is relative to the file");
     }
 
     #[test]

@@ -10,12 +10,12 @@ mod wiring;
 
 pub use file::Settings;
 pub use paths::{Paths, terminal_is_plain};
-pub use wiring::{open, policy, toolbox};
+pub use wiring::{Opened, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;
 use crate::journal::JournalError;
-use crate::policy::PolicyError;
+use crate::policy::{BUNDLED, PolicyError};
 use crate::tool::wasm::PackageError;
 use std::path::PathBuf;
 
@@ -32,6 +32,15 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         error: std::io::Error,
+    },
+    /// No policy of this name, neither a file nor a bundled one.
+    #[error(
+        "there is no policy {}: name a file of yours, or one of {}", path.display(),
+        BUNDLED.map(|(name, _)| name).join(", ")
+    )]
+    NoPolicy {
+        /// What was looked for.
+        path: PathBuf,
     },
     /// The configuration file is wrong.
     #[error("{}: {error}", path.display())]

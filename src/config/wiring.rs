@@ -1,22 +1,31 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
+use super::file::bundled;
 use super::{ConfigError, Paths, Settings, project};
-use crate::agent::{Agent, DEVELOPER_TEMPLATE, Limits};
+use crate::agent::{Agent, AgentBuilder, DEVELOPER_TEMPLATE, Limits};
 use crate::engine::cpu::{CpuEngine, Options};
-use crate::engine::{SamplingParams, models};
+use crate::engine::{Engine, SamplingParams, scripted::ScriptedEngine};
 use crate::harmony::tokenizer;
 use crate::journal::{Journal, SqliteStore};
-use crate::policy::{Approver, Policy};
+use crate::policy::{Approver, Policy, ToolId, Warning};
 use crate::tool::{Tool, Toolbox, wasm};
-use crate::world::World;
+use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
-/// An agent as the settings want it, ready for the first question.
-pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>) -> Result<Agent, ConfigError> {
-    let world = World::real();
+/// An agent, ready for the first question.
+pub struct Opened {
+    /// As the settings want it.
+    pub agent: Agent,
+    /// What looks like a mistake in its policy, though it loads: a rule that names no tool protects nothing.
+    pub warnings: Vec<Warning>,
+}
+
+/// An agent as the settings want it.
+pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>) -> Result<Opened, ConfigError> {
+    let world = world(&settings);
     let policy = policy(&settings)?;
     let loading_engine = spawn_blocking({
         let settings = settings.clone();
@@ -24,28 +33,48 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     });
     let loading_tokenizer = spawn_blocking(tokenizer::warm);
     let tools = tools(&world, paths)?;
+    let known: Vec<ToolId> = tools.iter().map(|tool| tool.spec().id.clone()).collect();
+    let warnings = policy.check(&known);
     let journal = journal(&settings, paths, &world).await?;
-    let mut builder = Agent::builder()
+    let mut builder = described(&settings, paths)?
         .world(world.clone())
         .policy(policy)
         .approver(approver)
         .journal(journal)
-        .template(template(paths)?)
-        .reasoning_effort(settings.reasoning_effort.unwrap_or_default())
         .limits(limits(&settings))
         .sampling(SamplingParams {
             temperature: settings.temperature.unwrap_or(0.0),
             seed: settings.seed.unwrap_or_else(|| world.random.next_u64()),
             ..SamplingParams::default()
         });
-    if let Some(folder) = &settings.folder {
-        builder = builder.project(project::instructions(&paths.config, folder));
-    }
     for tool in tools {
         builder = builder.tool(tool);
     }
     loading_tokenizer.await?;
-    Ok(builder.engine(Arc::new(loading_engine.await??)).build().await?)
+    let engine: Arc<dyn Engine> = Arc::new(loading_engine.await??);
+    Ok(Opened { agent: builder.engine(engine).build().await?, warnings })
+}
+
+/// Renders the prompt that a session would have, without a model. Fails when the user's own template does not render.
+pub async fn prompt(settings: &Settings, paths: &Paths) -> Result<(), ConfigError> {
+    described(settings, paths)?.engine(Arc::new(ScriptedEngine::new(Vec::new()))).build().await?;
+    Ok(())
+}
+
+/// A builder with what the model is told.
+fn described(settings: &Settings, paths: &Paths) -> Result<AgentBuilder, ConfigError> {
+    let builder =
+        Agent::builder().template(template(paths)?).reasoning_effort(settings.reasoning_effort.unwrap_or_default());
+    Ok(match &settings.folder {
+        Some(folder) => builder.project(project::instructions(&paths.config, folder)),
+        None => builder,
+    })
+}
+
+/// The machine, without its network where the user wants none.
+fn world(settings: &Settings) -> World {
+    let real = World::real();
+    if settings.offline { World { network: Arc::new(NoNetwork), ..real } } else { real }
 }
 
 /// The tools as a session would have them, without a model.
@@ -59,21 +88,16 @@ pub fn toolbox(paths: &Paths) -> Result<Toolbox, ConfigError> {
 
 /// The policy as a session would have it.
 pub fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
-    match &settings.policy {
-        None => Ok(Policy::default()),
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
-            Ok(Policy::parse(&path.display().to_string(), &text)?)
-        }
+    let Some(path) = &settings.policy else { return Ok(Policy::default()) };
+    if let Some(policy) = bundled(path) {
+        return Ok(policy);
     }
+    let text = read_if_there(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?;
+    Ok(Policy::parse(&path.display().to_string(), &text)?)
 }
 
 fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
-    let checkpoint = match &settings.model {
-        Some(folder) => models::open(folder)?,
-        None => models::embedded()?,
-    };
+    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
     let options = Options { threads: settings.threads, context_length: settings.context_length };
     Ok(CpuEngine::open(checkpoint, options)?)
 }
@@ -114,5 +138,20 @@ fn limits(settings: &Settings) -> Limits {
         max_steps: settings.max_steps.unwrap_or(default.max_steps),
         max_time: settings.timeout.unwrap_or(default.max_time),
         ..default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn offline_there_is_no_network() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for (offline, reached) in [(false, true), (true, false)] {
+            let network = world(&Settings { offline, ..Settings::default() }).network;
+            assert_eq!(network.connect(address).await.is_ok(), reached, "offline: {offline}");
+        }
     }
 }

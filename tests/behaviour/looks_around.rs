@@ -1,6 +1,6 @@
 //! The user ... looks at what is there.
 
-use crate::home::Home;
+use crate::home::{Home, Run};
 
 #[test]
 fn at_the_tools() {
@@ -44,4 +44,9 @@ fn with_an_early_end() {
     let mut child = home.command(&["tool", "list"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    let fits = ran.stdout.lines().find(|line| line.starts_with("fits")).expect(&ran.stdout);
+    assert!(fits.contains("yes") && fits.contains("free"), "{fits}");
+    let name = checkpoint.file_name().unwrap().to_str().unwrap();
+    let beside = Home::new().command(&["models", "inspect", name]).current_dir(goldens).ran().exits(0);
+    assert_eq!(beside.stdout.lines().next(), ran.stdout.lines().next(), "a relative path");
 }

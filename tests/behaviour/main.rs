@@ -4,6 +4,7 @@
 
 mod asks;
 mod chats;
+mod chooses;
 mod home;
 mod looks_around;
 mod makes_mistakes;

@@ -38,6 +38,11 @@ fn with_the_model_folder() {
 fn with_the_policy() {
     let home = Home::new();
     check(home.run(&["run", "--policy", "none.toml", "Hello"]), 2, &["none.toml"]);
+    check(
+        home.run(&["run", "--policy", "strcit", "Hello"]),
+        2,
+        &["strcit", "default", "offline", "strict", "automation"],
+    );
     home.write("broken.toml", "version = 1\n[[rule]]\nid = \"a\"\ntools = [\"*\"]\ndecision = \"maybe\"\n");
     check(home.run(&["run", "--policy", "broken.toml", "Hello"]), 2, &["broken.toml", "maybe"]);
     let untrue = "version = 1\n[[test]]\ncall = { tool = \"calc.calc\", effect = \"pure\" }\nexpect = \"allow\"\n";

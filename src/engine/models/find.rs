@@ -4,25 +4,24 @@
 //! the program. Start at [`Source::open`].
 
 use super::{Checkpoint, LoadError};
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// A model that may be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// stapes, the demonstration model inside the program.
+    #[default]
     Embedded,
     /// A directory in the official safetensors layout.
     Directory(PathBuf),
 }
 
 impl Source {
-    /// What a user's word for a model means: `stapes` is the embedded one, anything else a directory.
-    pub fn find(word: &str) -> Self {
-        if word == super::stapes::NAME && !PathBuf::from(word).is_dir() {
-            Self::Embedded
-        } else {
-            Self::Directory(word.into())
-        }
+    /// What a user's word for a model means: `stapes` is the embedded one, anything else a directory, relative to `folder`.
+    /// A directory of that name is `./stapes`, so that the word means the same wherever it is said.
+    pub fn find(word: &Path, folder: &Path) -> Self {
+        if word.as_os_str() == super::stapes::NAME { Self::Embedded } else { Self::Directory(folder.join(word)) }
     }
 
     /// Opens it.
@@ -34,13 +33,26 @@ impl Source {
     }
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str(super::stapes::NAME),
+            Self::Directory(directory) => directory.display().fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_word_is_the_embedded_model_or_a_directory() {
-        assert_eq!(Source::find("stapes"), Source::Embedded);
-        assert_eq!(Source::find("models/20b"), Source::Directory("models/20b".into()));
+        let find = |word: &str, folder: &str| Source::find(word.as_ref(), folder.as_ref());
+        assert_eq!(find("stapes", ""), Source::Embedded);
+        assert_eq!(find("stapes", "/etc/ossicle"), Source::Embedded);
+        assert_eq!(find("./stapes", ""), Source::Directory("./stapes".into()));
+        assert_eq!(find("models/20b", ""), Source::Directory("models/20b".into()));
+        assert_eq!(find("20b", "/models"), Source::Directory("/models/20b".into()));
     }
 }

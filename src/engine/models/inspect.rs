@@ -1,6 +1,6 @@
 //! What `ossicle models inspect` prints: a checkpoint described for people.
 //!
-//! What it is not: it loads nothing; everything comes from the configuration and the headers.
+//! What it is not: it loads nothing; everything comes from the configuration and the headers, and from what memory is free.
 //! Start at [`inspect()`]; [`Inspection`] prints itself.
 
 use super::{Checkpoint, LoadError, amount};
@@ -112,6 +112,10 @@ impl fmt::Display for Inspection {
             "memory        {weights} of weights, and {} for {context} tokens of context",
             amount(self.working_memory)
         )?;
+        match self.memory() {
+            Ok(enough) => writeln!(f, "fits          yes: {enough}")?,
+            Err(error) => writeln!(f, "fits          no: {error}")?,
+        }
         if self.n_unused > 0 {
             writeln!(f, "unused        {} tensors that gpt-oss does not have", self.n_unused)?;
         }
