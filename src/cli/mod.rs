@@ -47,8 +47,10 @@ pub fn main() -> u8 {
 
 fn start(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
     if let Some(folder) = &line.general.folder {
-        std::env::set_current_dir(folder)
-            .map_err(|error| Failure::usage(format!("cannot work in {}: {error}", folder.display())))?;
+        std::env::set_current_dir(folder).map_err(|error| {
+            let failure = Failure::usage(format!("cannot work in {}: {error}", folder.display()));
+            failure.help("give -C a folder that exists and that you may enter")
+        })?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.spawn(session::watch_interrupts(screen.clone()));

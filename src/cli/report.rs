@@ -3,7 +3,7 @@
 use super::terminal;
 use crate::agent::{AgentError, TurnEnd};
 use crate::config::ConfigError;
-use crate::engine::models::LoadError;
+use crate::engine::{EngineError, models::LoadError};
 use crate::journal::JournalError;
 use crate::policy::PolicyError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
@@ -163,6 +163,9 @@ impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
         match error {
             AgentError::Journal(error) => error.into(),
+            AgentError::Engine(error @ EngineError::ContextFull { .. }) => Self::from_error(exit::LIMIT, &error).help(
+                "/new begins a new session in the chat; a greater `context_length` in config.toml takes more memory",
+            ),
             AgentError::Engine(error) => Self::from_error(exit::NO_MODEL, &error),
             error @ AgentError::Prompt(_) => Self::from_error(exit::USAGE, &error).help(
                 "the template is prompts/developer.md in the configuration folder; without it the embedded one is used",
@@ -180,7 +183,13 @@ impl From<ConfigError> for Failure {
             ConfigError::Journal(error) => error.into(),
             ConfigError::Agent(error) => error.into(),
             error @ (ConfigError::Package(_) | ConfigError::Crashed(_)) => Self::from_error(exit::FAILURE, &error),
-            error => Self::from_error(exit::USAGE, &error),
+            ConfigError::NoHome | ConfigError::NoPolicy { .. } => Self::from_error(exit::USAGE, &error),
+            ConfigError::Unreadable { .. } => Self::from_error(exit::USAGE, &error)
+                .help("it has to be a file of UTF-8 text that you may read; make it one, or move it away"),
+            ConfigError::File { .. } => Self::from_error(exit::USAGE, &error)
+                .help("mend the line, or take it out; without the file the defaults are used"),
+            ConfigError::Value { .. } => Self::from_error(exit::USAGE, &error)
+                .help("write such a value, or take the line out: then the default is used"),
         }
     }
 }
@@ -263,6 +272,14 @@ mod tests {
     fn a_broken_pipe_is_success_and_says_nothing() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!((failure.code(), failure.render(true, 80).as_str()), (0, ""));
+    }
+
+    #[test]
+    fn a_full_context_is_a_limit() {
+        let failure = Failure::from(AgentError::from(EngineError::ContextFull { n_tokens: 9, limit: 8 }));
+        assert_eq!(failure.code(), exit::LIMIT);
+        let report = failure.render(false, 200);
+        assert!(report.contains("/new") && report.contains("context_length"), "{report}");
     }
 
     #[test]

@@ -38,8 +38,10 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
 /// The answer's own copy. It is written before stdout, whose reader may have gone.
 fn keep(run: &args::Run, answer: &Result<Answer, Failure>) -> Result<(), Failure> {
     let (Some(file), Ok(answer)) = (&run.output_last_message, answer) else { return Ok(()) };
-    std::fs::write(file, &answer.text)
-        .map_err(|error| Failure::new(exit::FAILURE, format!("{} cannot be written: {error}", file.display())))
+    std::fs::write(file, &answer.text).map_err(|error| {
+        let failure = Failure::new(exit::FAILURE, format!("{} cannot be written: {error}", file.display()));
+        failure.help("give -o a file in a folder that exists and that you may write into")
+    })
 }
 
 /// What was typed, what was piped in, or the one followed by the other.

@@ -54,7 +54,31 @@ fn with_the_policy() {
 fn with_the_configuration() {
     let home = Home::new();
     home.write("config/config.toml", "modle = \"x\"\n");
-    check(home.run(&["run", "Hello"]), 2, &["config.toml", "modle"]);
+    check(home.run(&["run", "Hello"]), 2, &["config.toml", "modle", "help:"]);
+    home.write("config/config.toml", "threads = 0\n");
+    check(home.run(&["run", "Hello"]), 2, &["config.toml", "threads", "help:"]);
+    std::fs::remove_file(home.path().join("config/config.toml")).unwrap();
+    home.write("config/config.toml/file", "");
+    check(home.run(&["run", "Hello"]), 2, &["config.toml", "help:"]);
+}
+
+#[test]
+fn with_the_prompt_template() {
+    let home = Home::new();
+    home.write("config/prompts/developer.md", "You are {{ nobody }}");
+    check(home.run(&["run", "Hello"]), 2, &["developer.md", "help:"]);
+}
+
+#[test]
+fn with_a_folder_to_work_in() {
+    check(Home::new().run(&["run", "-C", "nowhere", "Hello"]), 2, &["nowhere", "help:"]);
+}
+
+#[test]
+fn with_the_file_for_the_answer() {
+    let ran = Home::new().run(&["run", "-o", "nowhere/answer.txt", "What is 23 * 47?"]).exits(1);
+    assert!(ran.stdout.contains("1081"), "the answer is not lost: {}", ran.stdout);
+    assert!(ran.stderr.contains("nowhere") && ran.stderr.contains("help:"), "{}", ran.stderr);
 }
 
 #[test]
@@ -69,4 +93,7 @@ fn with_a_home_that_cannot_be_written() {
 fn with_limits_too_low() {
     let ran = Home::new().run(&["run", "--max-steps", "1", "What is 23 * 47?"]);
     ran.exits(3);
+    let home = Home::new();
+    home.write("config/config.toml", "context_length = 64\n");
+    check(home.run(&["run", "Hello"]), 3, &["64", "/new", "context_length", "config.toml"]);
 }
