@@ -5,6 +5,7 @@
 
 use super::report::{Failure, ended};
 use super::screen::Screen;
+use super::terminal;
 use crate::agent::{Answer, CallOutcome, Event, EventSink, TurnEnd, Usage};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -34,7 +35,9 @@ impl<W: Write> JsonLines<W> {
 
     fn line(&mut self, line: &Value) {
         if self.written.is_ok() {
-            self.written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+            // The reader may be a terminal.
+            let line = line.to_string();
+            self.written = writeln!(self.out, "{}", terminal::json(&line)).and_then(|()| self.out.flush());
         }
     }
 
@@ -216,6 +219,17 @@ mod tests {
         let broken = lines(cut, Err(Failure::usage("the engine broke")));
         assert_eq!(broken[broken.len() - 1]["error"], json!({ "code": "error", "message": "the engine broke" }));
         assert_eq!(broken[broken.len() - 2]["type"], "item.completed");
+    }
+
+    #[test]
+    fn no_line_carries_what_a_terminal_obeys() {
+        let said = "\u{9b}6n\u{202e}gpj";
+        let mut out = Vec::new();
+        let mut lines = JsonLines::new(&mut out, &Screen::silent(), "s-1");
+        lines.event(Event::Answer(said.into()));
+        let _ = lines.end(answer(TurnEnd::Answered));
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(r"\u009b6n\u202egpj") && !out.contains(said), "{out}");
     }
 
     #[test]

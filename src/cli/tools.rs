@@ -29,7 +29,8 @@ pub(super) fn list(as_json: bool, flags: &args::Session) -> Result<(), Failure> 
                 })
             })
             .collect();
-        writeln!(out, "{:#}", json!(tools))?;
+        let tools = format!("{:#}", json!(tools));
+        writeln!(out, "{}", terminal::json(&tools))?;
         return Ok(());
     }
     for tool in toolbox.iter() {
