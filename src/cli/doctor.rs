@@ -7,20 +7,23 @@ use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
 use crate::policy::ToolId;
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Prints a line for each part. A part that does not work is a failure of the whole.
 pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
     let mut findings = Findings::default();
     findings.good("version", &format!("ossicle {}, {}", env!("CARGO_PKG_VERSION"), processor()))?;
     let paths = Paths::from_environment()?;
-    for (what, folder) in
-        [("settings", &paths.config), ("data", &paths.data), ("state", &paths.state), ("cache", &paths.cache)]
-    {
-        findings.good(what, &folder.display().to_string())?;
+    for (what, folder) in [("data", &paths.data), ("state", &paths.state), ("cache", &paths.cache)] {
+        findings.record(what, writable(folder))?;
     }
     match session::settings(flags) {
-        Ok((settings, paths)) => parts(&settings, &paths, &mut findings).await?,
+        Ok((settings, paths)) => {
+            findings.good("settings", &paths.config.display().to_string())?;
+            parts(&settings, &paths, &mut findings).await?;
+        }
         Err(failure) => findings.bad("settings", &failure)?,
     }
     match findings.n_bad {
@@ -62,8 +65,9 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         }
         Err(error) => findings.bad("policy", &error)?,
     }
+    findings.record("prompt", config::prompt(settings, paths).await.map(|()| "renders".to_owned()))?;
     findings.record("journal", journal(paths).await)?;
-    findings.good("network", "not used: this version has no code for it")
+    findings.good("network", if settings.offline { "none: --offline" } else { "no tool of this version uses it" })
 }
 
 fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
@@ -72,8 +76,24 @@ fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
 
 async fn journal(paths: &Paths) -> Result<String, ConfigError> {
     let path = paths.journal();
+    if !path.exists() {
+        return Ok(format!("{}, not there yet", path.display()));
+    }
     let sessions = SqliteStore::open(&path)?.sessions().await?;
     Ok(format!("{}, {} sessions", path.display(), sessions.len()))
+}
+
+/// Tries to write a file into the folder, or where the folder would be made, and leaves nothing behind.
+fn writable(folder: &Path) -> Result<String, String> {
+    let folder = &std::path::absolute(folder).map_err(|error| error.to_string())?;
+    let nearest = folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder);
+    let trial = nearest.join(format!(".ossicle-doctor-{}", std::process::id()));
+    let tried = fs::OpenOptions::new().write(true).create_new(true).open(&trial).and_then(|_| fs::remove_file(&trial));
+    let folder = folder.display();
+    match tried {
+        Ok(()) => Ok(folder.to_string()),
+        Err(error) => Err(format!("{folder} cannot be written: {error}; make it yours, or set OSSICLE_HOME")),
+    }
 }
 
 /// What the engine can use of this machine.

@@ -8,14 +8,23 @@ fn at_the_tools() {
     for tool in ["calc.calc", "clock.now", "notes.add"] {
         assert!(ran.stdout.contains(tool), "{}", ran.stdout);
     }
+    let ran = Home::new().run(&["tool", "list", "--json"]).exits(0);
+    let tools: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let add = tools.as_array().unwrap().iter().find(|tool| tool["id"] == "notes.add").unwrap();
+    assert_eq!((&add["effect"], &add["decision"]), (&"write".into(), &"ask".into()));
 }
 
 #[test]
 fn at_the_machine() {
-    let ran = Home::new().run(&["doctor"]).exits(0);
-    for line in ["stapes", "memory", "policy", "tools"] {
+    let home = Home::new();
+    let ran = home.run(&["doctor"]).exits(0);
+    for line in ["stapes", "memory", "policy", "tools", "prompt"] {
         assert!(ran.stdout.contains(line), "{line} in {}", ran.stdout);
     }
+    let left: Vec<_> = ["config", "data", "state"].into_iter().filter(|name| home.path().join(name).exists()).collect();
+    assert!(left.is_empty(), "who only looks leaves nothing behind: {left:?}");
+    home.run(&["run", "Hello"]).exits(0);
+    assert!(home.run(&["doctor"]).exits(0).stdout.contains("1 sessions"));
 }
 
 #[test]
@@ -35,6 +44,11 @@ fn at_a_checkpoint() {
         .unwrap();
     let ran = Home::new().run(&["models", "inspect", checkpoint.to_str().unwrap()]).exits(0);
     assert!(ran.stdout.contains("layers") && ran.stdout.contains("experts"), "{}", ran.stdout);
+    let fits = ran.stdout.lines().find(|line| line.starts_with("fits")).expect(&ran.stdout);
+    assert!(fits.contains("yes") && fits.contains("free"), "{fits}");
+    let name = checkpoint.file_name().unwrap().to_str().unwrap();
+    let beside = Home::new().command(&["models", "inspect", name]).current_dir(goldens).ran().exits(0);
+    assert_eq!(beside.stdout.lines().next(), ran.stdout.lines().next(), "a relative path");
 }
 
 #[test]
@@ -44,9 +58,4 @@ fn with_an_early_end() {
     let mut child = home.command(&["tool", "list"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    let fits = ran.stdout.lines().find(|line| line.starts_with("fits")).expect(&ran.stdout);
-    assert!(fits.contains("yes") && fits.contains("free"), "{fits}");
-    let name = checkpoint.file_name().unwrap().to_str().unwrap();
-    let beside = Home::new().command(&["models", "inspect", name]).current_dir(goldens).ran().exits(0);
-    assert_eq!(beside.stdout.lines().next(), ran.stdout.lines().next(), "a relative path");
 }

@@ -67,6 +67,8 @@ fn with_the_prompt_template() {
     let home = Home::new();
     home.write("config/prompts/developer.md", "You are {{ nobody }}");
     check(home.run(&["run", "Hello"]), 2, &["developer.md", "help:"]);
+    let ran = home.run(&["doctor"]).exits(1);
+    assert!(ran.stdout.lines().any(|line| line.starts_with("BAD") && line.contains("developer")), "{}", ran.stdout);
 }
 
 #[test]
@@ -86,6 +88,8 @@ fn with_a_home_that_cannot_be_written() {
     let home = Home::new();
     home.write("data", "a file where a folder should be");
     check(home.run(&["run", "Hello"]), 1, &["data", "--ephemeral"]);
+    let ran = home.run(&["doctor"]).exits(1);
+    assert!(ran.stdout.lines().any(|line| line.starts_with("BAD  data")), "{}", ran.stdout);
     home.run(&["run", "--ephemeral", "Hello"]).exits(0);
 }
 
