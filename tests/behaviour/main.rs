@@ -8,4 +8,5 @@ mod chooses;
 mod home;
 mod looks_around;
 mod makes_mistakes;
+mod stops;
 mod watches;
