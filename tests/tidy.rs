@@ -26,6 +26,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("reqwest", &["egress"]),
     ("miette", &["cli/report.rs"]),
     ("env::var", &["config"]),
+    ("from_default_env", &["config"]),
     ("SystemTime::now", &["world"]),
     ("Instant::now", &["world"]),
     // A guest's time limit holds whatever a simulated clock says; the edge animates a spinner.

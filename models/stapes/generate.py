@@ -138,7 +138,7 @@ class Generator:
     def bundle(self, n_branches, max_tools=8, kind=None):
         """kind: None draws one; `default` is the program's own prompt."""
         r, f = self.r, self.f
-        kind = kind or f.pick(["default"] * 6 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 14 + ["none"])
+        kind = kind or f.pick(["default"] * 4 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 14 + ["none"])
         builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.16]
         chosen = []
         if kind in ("default", "subset", "mixed"):
@@ -185,7 +185,8 @@ class Generator:
     def branch(self, tools, builtins):
         r = self.r
         turns, category = [], ""
-        n_history = 0 if r.random() < 0.6 else r.randint(1, 3)
+        # Turns before the last one are read and not learnt: training has just enough of them.
+        n_history = 0 if r.random() < (0.6 if self.held else 0.85) else r.randint(1, 3)
         for n in range(n_history + 1):
             last = n == n_history
             category, messages = self.turn(tools, builtins)

@@ -14,7 +14,7 @@ mod transcript;
 
 pub use builder::AgentBuilder;
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
-pub use prompt::DEVELOPER as DEVELOPER_TEMPLATE;
+pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 
 use crate::engine::{Engine, EngineError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token};

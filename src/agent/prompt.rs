@@ -6,7 +6,10 @@ use minijinja::{Environment, UndefinedBehavior, context};
 pub const DEVELOPER: &str = include_str!("../../prompts/developer.md");
 
 /// Renders the developer template. `project` is the text of the user's `AGENTS.md` files, empty when there are none.
-pub(super) fn developer(template: &str, project: &str) -> Result<String, minijinja::Error> {
+///
+/// # Errors
+/// A template with a mistake in it, or with a variable that there is not.
+pub fn developer(template: &str, project: &str) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // The text goes to a model, not into HTML.

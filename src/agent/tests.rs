@@ -7,7 +7,9 @@ use crate::journal::{CallEnd, Origin};
 use crate::policy::{Approval, Pending};
 use crate::tool::ToolError;
 use crate::tool::native::NativeTool;
+use crate::tool::wasm::{Host, Package};
 use async_trait::async_trait;
+use sha2::Digest;
 
 /// What a model would have produced, written with the names of the special tokens.
 fn ids(text: &str) -> Vec<Token> {
@@ -212,6 +214,29 @@ async fn the_same_call_again_and_again_ends_in_an_answer() {
     assert_eq!(answer.text, "Enough.");
     let ran = replies(&events).iter().filter(|(outcome, _)| *outcome == CallOutcome::Ok).count();
     assert_eq!((ran, replies(&events).len()), (3, 5));
+}
+
+#[tokio::test]
+async fn a_component_that_misbehaves_is_answered_and_the_session_lives() {
+    const GUEST: &[u8] = include_bytes!("../../tests/fixtures/tools/hostile.wasm");
+    let hash: String = sha2::Sha256::digest(GUEST).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut manifest =
+        format!("name = \"evil\"\nversion = \"1\"\ncomponent = \"x\"\nsha256 = \"{hash}\"\n[limits]\ntime_ms = 300\n");
+    let mut declared = Vec::new();
+    let names = ["spin", "eat", "trap", "recurse", "flood", "echo"];
+    for name in names {
+        manifest += &format!("[[tool]]\nname = \"{name}\"\neffect = \"pure\"\nrecovery = \"repeat\"\n");
+        declared.push(serde_json::json!({ "name": name, "description": "", "parameters": { "type": "object" } }));
+    }
+    let package = Package::new(&manifest, &serde_json::Value::from(declared).to_string(), GUEST).unwrap();
+    let tools = Host::new(World::real(), None).unwrap().load(package, std::path::Path::new("/nowhere"));
+    let mut script: Vec<_> = names.iter().map(|name| ids(&call(&format!("functions.evil_{name}"), "{}"))).collect();
+    script.push(ids(ANSWER));
+    let engine = Arc::new(ScriptedEngine::new(script));
+    let (answer, events, _) = turn(&mut agent_with(&engine, tools).await, &engine).await;
+    assert_eq!(answer.end, TurnEnd::Answered);
+    let outcomes: Vec<_> = replies(&events).into_iter().map(|(outcome, _)| outcome).collect();
+    assert_eq!(outcomes, [[CallOutcome::Error; 5].as_slice(), &[CallOutcome::Ok]].concat());
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         }
         Err(error) => findings.bad("policy", &error)?,
     }
-    findings.record("prompt", config::prompt(settings, paths).await.map(|()| "renders".to_owned()))?;
+    findings.record("prompt", config::prompt(settings, paths).map(|_| "renders".to_owned()))?;
     findings.record("journal", journal(paths).await)?;
     findings.good("network", if settings.offline { "none: --offline" } else { "no tool of this version uses it" })
 }

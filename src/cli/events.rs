@@ -79,7 +79,7 @@ impl<W: Write> JsonLines<W> {
         });
         let failed = match &answer {
             Ok(answer) => ended(answer.end).map(|failure| (answer.end.as_str(), failure.to_string())),
-            Err(failure) => Some(("error", failure.to_string())),
+            Err(failure) => Some((failure.kind(), failure.to_string())),
         };
         self.close_text(if failed.is_some() { "failed" } else { "completed" });
         self.line(&match failed {
@@ -143,6 +143,8 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::AgentError;
+    use crate::engine::EngineError;
     use std::time::Duration;
 
     /// The lines of a turn, without the first.
@@ -216,7 +218,10 @@ mod tests {
             assert_eq!(lines[lines.len() - 1]["error"]["code"], code);
             assert_eq!(lines.iter().filter(|line| line["type"].as_str().unwrap().starts_with("turn.")).count(), 2);
         }
-        let broken = lines(cut, Err(Failure::usage("the engine broke")));
+        let full = AgentError::Engine(EngineError::ContextFull { n_tokens: 9, limit: 8 });
+        let full = lines(cut.clone(), Err(full.into()));
+        assert_eq!(full[full.len() - 1]["error"]["code"], "limit");
+        let broken = lines(cut, Err(Failure::new(1, "the engine broke")));
         assert_eq!(broken[broken.len() - 1]["error"], json!({ "code": "error", "message": "the engine broke" }));
         assert_eq!(broken[broken.len() - 2]["type"], "item.completed");
     }

@@ -18,6 +18,7 @@ mod session;
 mod terminal;
 mod tools;
 
+use crate::config;
 use args::{Color, Command, CommandLine};
 use clap::Parser;
 use report::Failure;
@@ -76,7 +77,7 @@ async fn command(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
 /// The log goes to stderr, past whatever is shown there. `-v` beats RUST_LOG, RUST_LOG beats the default.
 fn start_log(verbose: u8, screen: &Screen) {
     let filter = match verbose {
-        0 => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        0 => EnvFilter::new(config::log_filter().as_deref().unwrap_or("warn")),
         1 => EnvFilter::new("warn,ossicle=info"),
         _ => EnvFilter::new("info,ossicle=debug"),
     };

@@ -68,6 +68,18 @@ impl Failure {
         self.code
     }
 
+    /// The code in a word, for programs.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.code {
+            exit::USAGE => "usage",
+            exit::LIMIT => "limit",
+            exit::DENIED => "denied",
+            exit::NO_MODEL => "no_model",
+            exit::INTERRUPTED => "cancelled",
+            _ => "error",
+        }
+    }
+
     /// For stderr; empty when nothing is to be said.
     pub(super) fn render(&self, colour: bool, width: usize) -> String {
         if self.silent {

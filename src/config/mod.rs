@@ -9,7 +9,7 @@ mod project;
 mod wiring;
 
 pub use file::Settings;
-pub use paths::{Paths, terminal_is_plain};
+pub use paths::{Paths, log_filter, terminal_is_plain};
 pub use wiring::{Opened, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;

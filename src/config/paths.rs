@@ -1,4 +1,5 @@
-//! Where the program keeps its files: the XDG folders, or all under `OSSICLE_HOME`; and what the terminal is.
+//! What the environment says: where the program keeps its files (the XDG folders, or all under `OSSICLE_HOME`), what it
+//! logs, and what the terminal is.
 
 use super::ConfigError;
 use std::path::PathBuf;
@@ -56,6 +57,11 @@ impl Paths {
     pub fn history(&self) -> PathBuf {
         self.state.join("history")
     }
+}
+
+/// What `RUST_LOG` asks to be logged.
+pub fn log_filter() -> Option<String> {
+    std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty())
 }
 
 /// Whether the terminal says that it knows no more than lines: no cursor that moves, so nothing that edits one.

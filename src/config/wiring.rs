@@ -2,9 +2,9 @@
 
 use super::file::bundled;
 use super::{ConfigError, Paths, Settings, project};
-use crate::agent::{Agent, AgentBuilder, DEVELOPER_TEMPLATE, Limits};
+use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, render_developer};
 use crate::engine::cpu::{CpuEngine, Options};
-use crate::engine::{Engine, SamplingParams, scripted::ScriptedEngine};
+use crate::engine::{Engine, SamplingParams};
 use crate::harmony::tokenizer;
 use crate::journal::{Journal, SqliteStore};
 use crate::policy::{Approver, Policy, ToolId, Warning};
@@ -36,7 +36,10 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let known: Vec<ToolId> = tools.iter().map(|tool| tool.spec().id.clone()).collect();
     let warnings = policy.check(&known);
     let journal = journal(&settings, paths, &world).await?;
-    let mut builder = described(&settings, paths)?
+    let mut builder = Agent::builder()
+        .template(template(paths)?)
+        .project(project(&settings, paths))
+        .reasoning_effort(settings.reasoning_effort.unwrap_or_default())
         .world(world.clone())
         .policy(policy)
         .approver(approver)
@@ -55,20 +58,14 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     Ok(Opened { agent: builder.engine(engine).build().await?, warnings })
 }
 
-/// Renders the prompt that a session would have, without a model. Fails when the user's own template does not render.
-pub async fn prompt(settings: &Settings, paths: &Paths) -> Result<(), ConfigError> {
-    described(settings, paths)?.engine(Arc::new(ScriptedEngine::new(Vec::new()))).build().await?;
-    Ok(())
+/// The developer's words as a session would have them. Fails when the user's own template does not render.
+pub fn prompt(settings: &Settings, paths: &Paths) -> Result<String, ConfigError> {
+    Ok(render_developer(&template(paths)?, &project(settings, paths)).map_err(AgentError::from)?)
 }
 
-/// A builder with what the model is told.
-fn described(settings: &Settings, paths: &Paths) -> Result<AgentBuilder, ConfigError> {
-    let builder =
-        Agent::builder().template(template(paths)?).reasoning_effort(settings.reasoning_effort.unwrap_or_default());
-    Ok(match &settings.folder {
-        Some(folder) => builder.project(project::instructions(&paths.config, folder)),
-        None => builder,
-    })
+/// The text of the `AGENTS.md` files; none without a folder to work in.
+fn project(settings: &Settings, paths: &Paths) -> String {
+    settings.folder.as_ref().map(|folder| project::instructions(&paths.config, folder)).unwrap_or_default()
 }
 
 /// The machine, without its network where the user wants none.
@@ -81,7 +78,7 @@ fn world(settings: &Settings) -> World {
 pub fn toolbox(paths: &Paths) -> Result<Toolbox, ConfigError> {
     let mut toolbox = Toolbox::default();
     for tool in tools(&World::real(), paths)? {
-        toolbox.register(tool).map_err(crate::agent::AgentError::from)?;
+        toolbox.register(tool).map_err(AgentError::from)?;
     }
     Ok(toolbox)
 }
@@ -98,6 +95,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, ConfigError> {
 
 fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     let checkpoint = settings.model.clone().unwrap_or_default().open()?;
+    checkpoint.check_vocabulary()?;
     let options = Options { threads: settings.threads, context_length: settings.context_length };
     Ok(CpuEngine::open(checkpoint, options)?)
 }

@@ -1,8 +1,8 @@
 //! The outside as traits: time, randomness, user files and the network, each real or simulated.
 //!
-//! What it is not: a wrapper of everything the standard library does. Model weights and the SQLite journal use the
-//! real disk, because they are the program's own; whatever a *session* can observe goes through here, so that a
-//! session can be replayed and a crash simulated.
+//! What it is not: a wrapper of everything the standard library does. Model weights, the SQLite journal and what the user
+//! configured are read from the real disk before a session begins; whatever a *session* can observe goes through here, so
+//! that it can be replayed and a crash simulated.
 //!
 //! Start at [`World`], the bundle that the agent and the tools are given.
 

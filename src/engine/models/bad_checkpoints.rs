@@ -103,6 +103,24 @@ fn a_model_of_another_kind() {
 }
 
 #[test]
+fn a_vocabulary_without_the_ids_of_the_format() {
+    let error = open(copy("grouped").path()).unwrap().check_vocabulary().unwrap_err().to_string();
+    assert!(error.contains("config.json: vocab_size is") && error.contains("has 201088"), "{error}");
+    crate::engine::models::embedded().unwrap().check_vocabulary().unwrap();
+}
+
+#[test]
+fn a_shard_cut_short() {
+    let folder = copy("sharded");
+    let path = folder.path().join("model-00002-of-00002.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    check(&folder, &["model-00002-of-00002.safetensors is damaged", "download it again"]);
+    fs::remove_file(&path).unwrap();
+    check(&folder, &["model-00002-of-00002.safetensors", "does not exist"]);
+}
+
+#[test]
 fn weights_cut_short() {
     let folder = copy("grouped");
     let path = folder.path().join("model.safetensors");

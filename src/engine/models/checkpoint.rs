@@ -5,7 +5,7 @@
 
 use super::{Form, LoadError, Part};
 use crate::engine::cpu::config::ModelConfig;
-use crate::harmony::Token;
+use crate::harmony::{Token, special};
 use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
@@ -86,6 +86,16 @@ impl Checkpoint {
         let n_parameters = Part::all(&config).map(|part| part.n_parameters(&config)).sum();
         let (path, n_shards) = (directory.to_owned(), shards.len());
         Ok(Self { name, notice: None, config, path, embedding: None, tensors, n_shards, n_parameters })
+    }
+
+    /// Refuses a vocabulary without harmony's ids: such a model can be run, but nobody can talk with it.
+    pub fn check_vocabulary(&self) -> Result<(), LoadError> {
+        let (found, needed) = (self.config.n_vocab, special::N_VOCAB);
+        if found >= needed {
+            return Ok(());
+        }
+        let problem = format!("vocab_size is {found}, and o200k_harmony, which gpt-oss speaks, has {needed}");
+        Err(LoadError::Config { path: self.path.join("config.json"), problem })
     }
 
     /// Every tensor that has to be there, in the order in which a token meets them.
