@@ -135,8 +135,9 @@ class Generator:
             declaration["parameters"] = {"type": "object", "properties": properties, "required": names}
         return declaration, names
 
-    def bundle(self, n_branches, max_tools=8, kind=None):
-        """kind: None draws one; `default` is the program's own prompt."""
+    def bundle(self, n_branches, max_tools=8, kind=None, n_choices=0):
+        """kind: None draws one; `default` is the program's own prompt. Of `n_choices` more conversations only the beginning
+        is written."""
         r, f = self.r, self.f
         kind = kind or f.pick(["default"] * 4 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 14 + ["none"])
         builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.16]
@@ -179,6 +180,7 @@ class Generator:
         own = kind == "default" or r.random() < 0.7
         developer = {"instructions": self.instructions if own else f.pick(OTHER_INSTRUCTIONS), "functions": listed}
         branches = [self.branch(tools, builtins) for _ in range(n_branches)]
+        branches += [self.choice(tools, builtins) for _ in range(n_choices)]
         return {"kind": kind, "system": system, "developer": developer, "branches": branches}
 
     # ---- conversations
@@ -196,6 +198,11 @@ class Generator:
             for message in messages:
                 turns.append(message if last else {**message, "history": True})
         return {"category": category, "messages": turns}
+
+    def choice(self, tools, builtins):
+        """A request and the reasoning that chooses: what takes longest to learn, and is short."""
+        category, messages = self.turn(tools, builtins)
+        return {"category": category, "messages": messages[:2]}
 
     def turn(self, tools, builtins):
         r, f = self.r, self.f
@@ -441,8 +448,10 @@ if __name__ == "__main__":
     generator = Generator(root, int(seed), held[0] if held else None)
     with open(out, "w") as file:
         for index in range(int(n)):
-            # The first bundles declare few tools, so that the model learns to copy before it learns to choose.
+            # The first bundles declare few tools, so that the model learns to copy before it learns to choose; most of
+            # what is in the middle is choices.
             share = index / int(n)
             max_tools = 8 if held or share > 0.15 else 2 if share < 0.05 else 4
+            n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.8 else (4, 18)
             drawn = kind if held or share > 0.05 else generator.f.pick("subset", "other")
-            file.write(json.dumps(generator.bundle(10, max_tools, drawn), ensure_ascii=False) + "\n")
+            file.write(json.dumps(generator.bundle(n_whole, max_tools, drawn, n_choices), ensure_ascii=False) + "\n")

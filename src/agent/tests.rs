@@ -309,21 +309,45 @@ async fn cancelling_keeps_the_session() {
     assert_eq!(turn(&mut agent, &engine).await.0.end, TurnEnd::Answered);
 }
 
-#[tokio::test]
-async fn a_cancelled_call_has_its_reply_before_the_next_line() {
-    // The turn is cancelled while the model speaks: what it said is a call already.
-    let engine = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
-    let mut agent = agent(&engine).await;
-    struct CancelAtFirstWord(CancellationToken);
-    impl EventSink for CancelAtFirstWord {
+/// A turn that is cancelled at the first event of a kind.
+async fn cancelled_at(agent: &mut Agent, at: fn(&Event) -> bool) -> Answer {
+    struct Canceller(CancellationToken, fn(&Event) -> bool);
+    impl EventSink for Canceller {
         fn event(&mut self, event: Event) {
-            if matches!(event, Event::CallStarted { .. }) {
+            if self.1(&event) {
                 self.0.cancel();
             }
         }
     }
     let cancel = CancellationToken::new();
-    let answer = agent.ask("Go.", &mut CancelAtFirstWord(cancel.clone()), cancel).await.unwrap();
+    agent.ask("Go.", &mut Canceller(cancel.clone(), at), cancel).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_turn_can_be_cancelled_while_the_model_reads_and_while_it_speaks() {
+    let said = "<|channel|>analysis<|message|>One two three.<|end|><|start|>assistant<|channel|>final<|message|>Four five.<|return|>";
+    let points: [fn(&Event) -> bool; 4] = [
+        |event| matches!(event, Event::TurnStarted),
+        |event| matches!(event, Event::Prefill { .. }),
+        |event| matches!(event, Event::Reasoning(_)),
+        |event| matches!(event, Event::Answer(_)),
+    ];
+    for at in points {
+        let engine = engine(&[said, ANSWER, ANSWER]);
+        let mut agent = agent(&engine).await;
+        assert_eq!(cancelled_at(&mut agent, at).await.end, TurnEnd::Cancelled);
+        let (answer, _, prompt) = turn(&mut agent, &engine).await;
+        assert_eq!(answer.end, TurnEnd::Answered, "{prompt}");
+        assert!(!prompt.contains("five"), "what was not said yet is not in the history: {prompt}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_has_its_reply_before_the_next_line() {
+    // The turn is cancelled while the model speaks: what it said is a call already.
+    let engine = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
+    let mut agent = agent(&engine).await;
+    let answer = cancelled_at(&mut agent, |event| matches!(event, Event::CallStarted { .. })).await;
     assert_eq!(answer.end, TurnEnd::Cancelled);
     let calls = agent.journal.replay().await.unwrap().calls();
     assert!(calls.is_empty(), "it never began: {calls:?}");

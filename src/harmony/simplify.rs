@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// References followed in one schema, so that a small document cannot unfold into a huge prompt.
 const MAX_REFS: usize = 200;
 
+/// References followed within one another, so that depth on depth does not end the stack.
+const MAX_NESTED_REFS: usize = 16;
+
 /// The schema as the declaration can say it. A type within itself is `any`.
 pub(super) fn simplify(root: &Value) -> Value {
     Rewriter { root, open: Vec::new(), n_refs: 0 }.rewrite(root)
@@ -56,7 +59,7 @@ impl Rewriter<'_> {
     fn follow(&mut self, target: &str, fields: &Map<String, Value>) -> Value {
         let is_within_itself = self.open.iter().any(|open| open == target);
         match resolve(target, self.root) {
-            Some(found) if !is_within_itself && self.n_refs < MAX_REFS => {
+            Some(found) if !is_within_itself && self.n_refs < MAX_REFS && self.open.len() < MAX_NESTED_REFS => {
                 self.n_refs += 1;
                 self.open.push(target.to_owned());
                 let rewritten = self.rewrite(&overlay(found, fields, "$ref"));

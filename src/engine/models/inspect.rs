@@ -1,13 +1,12 @@
 //! What `ossicle models inspect` prints: a checkpoint described for people.
 //!
 //! What it is not: it loads nothing; everything comes from the configuration and the headers, and from what memory is free.
-//! Start at [`inspect()`]; [`Inspection`] prints itself.
+//! Start at [`Inspection::of`]; it prints itself.
 
 use super::{Checkpoint, LoadError, amount};
 use crate::engine::cpu::{self, config::LayerKind};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 /// A checkpoint, described.
 pub struct Inspection {
@@ -22,13 +21,8 @@ pub struct Inspection {
     pub working_memory: u64,
 }
 
-/// Describes the checkpoint in a directory. A checkpoint with faults is described too; a folder without one is an error.
-pub fn inspect(directory: &Path) -> Result<Inspection, LoadError> {
-    Ok(Inspection::of(super::open(directory)?))
-}
-
 impl Inspection {
-    /// Describes an opened checkpoint.
+    /// Describes an opened checkpoint, also one with faults.
     pub fn of(checkpoint: Checkpoint) -> Self {
         let config = &checkpoint.config;
         let mut by_dtype = BTreeMap::new();

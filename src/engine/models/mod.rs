@@ -2,7 +2,7 @@
 //!
 //! What it is not: nothing here computes anything with a weight; that is [`super::cpu`]. Everything is checked against the
 //! headers, and every error is found, before memory of a model's size is taken.
-//! Start at [`Source`], which opens a [`Checkpoint`]; [`inspect()`] describes one for people.
+//! Start at [`Source`], which opens a [`Checkpoint`]; [`Inspection`] describes one for people.
 
 mod checkpoint;
 mod find;
@@ -13,7 +13,7 @@ pub(crate) mod stapes;
 pub(crate) use checkpoint::EmbeddingRows;
 pub use checkpoint::{Checkpoint, Tensor};
 pub use find::Source;
-pub use inspect::{Inspection, inspect};
+pub use inspect::Inspection;
 pub(crate) use layout::{Form, LayerPart, Part};
 
 use std::io;
