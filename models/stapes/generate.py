@@ -122,7 +122,7 @@ class Generator:
             name = f.identifier()
         names, properties = [], {}
         for options, kind, _ in family.parameters:
-            rename = r.random() < (0.5 if self.unseen else 0.4 if self.held is None else 0)
+            rename = r.random() < (0.5 if self.unseen else 0.7 if self.held is None else 0)
             key = f.first_word() if rename else r.choice(options)
             if key in properties:
                 key += "_2"
@@ -200,9 +200,10 @@ class Generator:
         return {"category": category, "messages": turns}
 
     def choice(self, tools, builtins):
-        """A request and the reasoning that chooses: what takes longest to learn, and is short."""
+        """A request, the reasoning that chooses, and the call: what takes longest to learn, and is short."""
         category, messages = self.turn(tools, builtins)
-        return {"category": category, "messages": messages[:2]}
+        call = next((n for n, message in enumerate(messages) if message.get("to")), 1)
+        return {"category": category, "messages": messages[: call + 1]}
 
     def turn(self, tools, builtins):
         r, f = self.r, self.f
@@ -452,6 +453,6 @@ if __name__ == "__main__":
             # what is in the middle is choices.
             share = index / int(n)
             max_tools = 8 if held or share > 0.15 else 2 if share < 0.05 else 4
-            n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.8 else (4, 18)
+            n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.95 else (3, 14)
             drawn = kind if held or share > 0.05 else generator.f.pick("subset", "other")
             file.write(json.dumps(generator.bundle(n_whole, max_tools, drawn, n_choices), ensure_ascii=False) + "\n")
