@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct City {
-    /// The name of the city
+    /// The city
     city: String,
 }
 
