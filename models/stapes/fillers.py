@@ -133,9 +133,9 @@ class Fillers:
         return f"{self.r.randint(1995, 2040)}-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
 
     def date_near(self, date):
-        """Another date, half of the time of the same year, so that telling the two apart is learnt."""
-        year = date[:4] if self.r.random() < 0.5 else self.date()[:4]
-        return year + self.date()[4:]
+        """Another date, often of the same year, month or day, so that telling the two apart is learnt."""
+        parts = zip(date.split("-"), self.date().split("-"), (0.5, 0.2, 0.2))
+        return "-".join(old if self.r.random() < same else new for old, new, same in parts)
 
     def time(self):
         return f"{self.r.randint(0, 23):02}:{self.r.choice([0, 0, 15, 30, 45, self.r.randint(0, 59)]):02}"

@@ -128,8 +128,11 @@ class Generator:
                 key += "_2"
             names.append(key)
             properties[key] = {"type": kind}
-            if r.random() < 0.25:
-                properties[key]["description"] = f"The {key.replace('_', ' ')}"
+            if r.random() < 0.35:
+                named = f"The {key.replace('_', ' ')}"
+                properties[key]["description"] = f.pick(
+                    named, named, f"{named} of the {f.word()}", f"The {f.word()}", f"{f.first_word()} {f.word()}".title()
+                )
         declaration = {"name": name, "description": r.choice(family.descriptions)}
         if properties or r.random() < 0.5:
             declaration["parameters"] = {"type": "object", "properties": properties, "required": names}
@@ -139,8 +142,8 @@ class Generator:
         """kind: None draws one; `default` is the program's own prompt. Of `n_choices` more conversations only the beginning
         is written."""
         r, f = self.r, self.f
-        kind = kind or f.pick(["default"] * 4 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 14 + ["none"])
-        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.16]
+        kind = kind or f.pick(["default"] * 6 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 15 + ["none"])
+        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.2]
         chosen = []
         if kind in ("default", "subset", "mixed"):
             keys = self.order if kind == "default" else r.sample(self.order, r.randint(1, min(5, max_tools)))
@@ -200,8 +203,11 @@ class Generator:
         return {"category": category, "messages": turns}
 
     def choice(self, tools, builtins):
-        """A request, the reasoning that chooses, and the call: what takes longest to learn, and is short."""
+        """A request, the reasoning that chooses, and the call: what takes longest to learn, and is short. A built-in's turn is
+        whole: its later calls and its answer depend on what came back."""
         category, messages = self.turn(tools, builtins)
+        if category in ("browser", "python"):
+            return {"category": category, "messages": messages}
         call = next((n for n, message in enumerate(messages) if message.get("to")), 1)
         return {"category": category, "messages": messages[: call + 1]}
 
@@ -211,14 +217,15 @@ class Generator:
         say = lambda text: {"role": "assistant", "channel": "final", "text": text}
         think = lambda text: {"role": "assistant", "channel": "analysis", "text": text}
         user = lambda text: {"role": "user", "text": self.typed(text)}
-        if x < 0.07:
+        greets, lacks = (0.07, 0.17) if self.held else (0.04, 0.1)
+        if x < greets:
             asks, answer = r.choice(SMALL)
             return "small", [user(r.choice(asks)), think("No function is needed."), say(answer)]
         if builtins and x < 0.4:
             turn = f.pick(builtins)
             ask, thought, steps, answer = turn(f)
             return turn.__name__.removesuffix("_turn"), [user(ask), think(thought), *steps, say(answer)]
-        if x < 0.17 or not tools:
+        if x < lacks or not tools:
             present = {family.key for family, *_ in tools}
             overlap = {"notes_add": "note_add", "notes_list": "note_list", "clock_now": "time", "calc": "calc"}
             present |= {overlap[key] for key in present if key in overlap}
@@ -453,6 +460,6 @@ if __name__ == "__main__":
             # what is in the middle is choices.
             share = index / int(n)
             max_tools = 8 if held or share > 0.15 else 2 if share < 0.05 else 4
-            n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.95 else (3, 14)
+            n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.95 else (4, 12)
             drawn = kind if held or share > 0.05 else generator.f.pick("subset", "other")
             file.write(json.dumps(generator.bundle(n_whole, max_tools, drawn, n_choices), ensure_ascii=False) + "\n")

@@ -217,8 +217,9 @@ def attention(q, k, v, sink, mask):
 
 @torch.no_grad()
 def structured_start(model, amplitude=5.0, gain=2.0, copy=3.0):
-    """Sets by hand what training takes longest to find, all of it trainable: heads of layer 0 look one, two and three tokens
-    back, and heads of layer 1 look at what followed the last one, two or three tokens earlier, and repeat it.
+    """Sets by hand what training takes longest to find, all of it trainable: heads of layer 0 look one, two, three and five
+    tokens back, and heads of layer 1 look at what followed the last one, two or three tokens earlier, and repeat it. Five back
+    from a declared function's first parameter stands its name.
 
     Every head needs keys of its own: kv = heads."""
     c = model.c
@@ -228,13 +229,13 @@ def structured_start(model, amplitude=5.0, gain=2.0, copy=3.0):
     basis = torch.linalg.qr(torch.cat([model.m_in.T, torch.randn(c.d, c.d - c.code)], 1))[0].T  # [d, d]
     turn = torch.linalg.qr(torch.randn(c.code, c.code))[0]
     words, free = turn @ basis[: c.code], basis[c.code :]  # rows that read an embedding; rows to write to
-    widths = (48, 40, 40)  # dimensions that remember the token one, two, three back
+    looks = ((1, 40), (2, 32), (3, 32), (5, 24))  # how far back, and dimensions that remember the token there
     fast = torch.zeros(c.hd)
     fast[: half // 2] = amplitude
     written, at = [], 0
-    for head, width in enumerate(widths):
+    for head, (back, width) in enumerate(looks):
         rows = slice(head * c.hd, (head + 1) * c.hd)
-        angle = -(head + 1.0) * model.frequencies
+        angle = -float(back) * model.frequencies
         x, y = fast.chunk(2)
         # Attention by position alone, through biases in the frequencies that tell neighbours apart.
         first.q[rows] *= 0.1
