@@ -75,8 +75,11 @@ async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool
         *token &= dialogue::LEARNT - 1;
     }
     let mut calls_right = true;
-    for expected in turn.iter().filter(|message| message.channel.as_deref() != Some("analysis") || message.to.is_some())
-    {
+    // Its reasoning is the model's own affair; a built-in is called, and answers, on the same channel.
+    let counts = |message: &&Turn| {
+        message.channel.as_deref() != Some("analysis") || message.to.is_some() || message.role != "assistant"
+    };
+    for expected in turn.iter().filter(counts) {
         if expected.role != "assistant" {
             expected.render(&encoding, &mut goes_on, &mut tokens);
             continue;
