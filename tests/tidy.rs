@@ -21,6 +21,7 @@ const FLOORS: &[(usize, &[&str])] = &[
 /// A word, and the only places under src/ that may contain it.
 const OWNED: &[(&str, &[&str])] = &[
     ("mistralrs", &["engine/mistral"]),
+    ("llguidance", &["engine/constraint"]),
     ("wasmtime", &["tool/wasm"]),
     ("rusqlite", &["journal/store"]),
     ("reqwest", &["egress"]),

@@ -2,7 +2,7 @@
 
 use ossicle::harmony::{
     Author, Builtin, Channel, Content, Declaration, DeveloperContent, Encoding, Message, ReasoningEffort, Role,
-    SystemContent, Token, special,
+    SystemContent, Token, TurnGrammar, special,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,6 +68,21 @@ pub struct Turn {
 }
 
 impl Bundle {
+    /// What the model may write under it.
+    #[allow(dead_code, reason = "of the two programs that share this file, one reads it")]
+    pub fn grammar(&self) -> TurnGrammar {
+        TurnGrammar::new(&declarations(&self.developer.functions), &self.builtins())
+    }
+
+    fn builtins(&self) -> Vec<Builtin> {
+        let builtin = |n: &Namespace| Builtin {
+            name: n.name.clone(),
+            description: n.description.clone(),
+            functions: declarations(&n.functions),
+        };
+        self.system.builtins.iter().map(builtin).collect()
+    }
+
     /// The system and the developer message.
     pub fn prefix(&self, encoding: &Encoding) -> Vec<Token> {
         let effort = match self.system.effort.as_str() {
@@ -75,22 +90,18 @@ impl Bundle {
             "high" => ReasoningEffort::High,
             _ => ReasoningEffort::Medium,
         };
-        let builtin = |n: &Namespace| Builtin {
-            name: n.name.clone(),
-            description: n.description.clone(),
-            functions: declarations(&n.functions),
-        };
         encoding.render_conversation(&[
             Message::system(SystemContent {
                 current_date: Some(self.system.date.clone()),
                 reasoning_effort: effort,
-                builtins: self.system.builtins.iter().map(builtin).collect(),
+                builtins: self.builtins(),
                 functions_declared: !self.developer.functions.is_empty(),
                 ..SystemContent::default()
             }),
             Message::developer(DeveloperContent {
                 instructions: self.developer.instructions.clone(),
                 functions: declarations(&self.developer.functions),
+                ..DeveloperContent::default()
             }),
         ])
     }

@@ -1,5 +1,5 @@
-//! The gate of the embedded model: whole turns, free and greedy, with the real engine and the real parser.
-//! `cargo run --release --example stapes_evaluate -- [-m FOLDER] held-out.jsonl ...`, files made by `generate.py`.
+//! The gate of the embedded model: whole turns, greedy, with the real engine and the real parser; free, or held to the grammar.
+//! `cargo run --release --example stapes_evaluate -- [--grammar] [-m FOLDER] held-out.jsonl ...`, files made by `generate.py`.
 //!
 //! A turn's call is right when the recipient is the expected one and the arguments are equal as JSON; where no call is
 //! expected, when there is none. Its answer is right when the final text is exactly the expected one.
@@ -8,7 +8,7 @@ mod dialogue;
 
 use dialogue::{Branch, Bundle, Turn};
 use ossicle::engine::cpu::CpuEngine;
-use ossicle::engine::{Engine, Request, SamplingParams, models};
+use ossicle::engine::{Constrained, Engine, Request, SamplingParams, models};
 use ossicle::harmony::{Channel, Encoding, Message, Token};
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -26,6 +26,10 @@ struct Score {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_constrained = arguments.first().is_some_and(|first| first == "--grammar");
+    if is_constrained {
+        arguments.remove(0);
+    }
     let checkpoint = if arguments.first().is_some_and(|first| first == "-m") {
         let folder = arguments.drain(..2).nth(1).ok_or("-m needs a folder")?;
         models::open(Path::new(&folder))?
@@ -40,8 +44,10 @@ async fn main() -> Result<(), Failure> {
         for line in std::io::BufReader::new(std::fs::File::open(&path)?).lines() {
             let bundle: Bundle = serde_json::from_str(&line?)?;
             let prefix = bundle.prefix(&Encoding::new());
+            let grammar = is_constrained.then(|| Constrained { grammar: bundle.grammar().into(), n_written: 0 });
+            let writer = Writer { engine: &engine, grammar };
             for branch in &bundle.branches {
-                let (call, answer) = grade(&engine, &prefix, branch, show).await?;
+                let (call, answer) = grade(&writer, &prefix, branch, show).await?;
                 let kind = branch.category.split('.').next().unwrap_or_default();
                 for key in ["all", kind] {
                     let score = scores.entry(key.into()).or_default();
@@ -63,7 +69,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Lets the model take the branch's last turn, with the expected results of its calls.
-async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool) -> Result<(bool, bool), Failure> {
+async fn grade(writer: &Writer<'_>, prefix: &[Token], branch: &Branch, show: bool) -> Result<(bool, bool), Failure> {
     let encoding = Encoding::new();
     let (mut tokens, mut goes_on) = (prefix.to_vec(), false);
     let turn_start = branch.messages.iter().rposition(|turn| turn.role == "user").unwrap_or(0);
@@ -84,7 +90,7 @@ async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool
             expected.render(&encoding, &mut goes_on, &mut tokens);
             continue;
         }
-        let said = generate(engine, &encoding, &mut tokens).await?;
+        let said = writer.generate(&encoding, &mut tokens).await?;
         let right = fits(&said, expected);
         if show && !right {
             let text = |message: &Message| format!("{:?} {:?}", message.recipient, message.text());
@@ -110,29 +116,33 @@ async fn grade(engine: &CpuEngine, prefix: &[Token], branch: &Branch, show: bool
     Ok((calls_right, calls_right))
 }
 
-/// One generation, appended; its call or its answer.
-async fn generate(
-    engine: &CpuEngine,
-    encoding: &Encoding,
-    tokens: &mut Vec<Token>,
-) -> Result<Option<Message>, Failure> {
-    tokens.extend(encoding.generation_prompt());
-    let request = Request {
-        tokens: tokens.clone(),
-        stop: encoding.stop_tokens().to_vec(),
-        forbidden: encoding.forbidden_tokens(),
-        max_tokens: 300,
-        sampling: SamplingParams::default(),
-        cancel: Default::default(),
-    };
-    let generation = engine.generate(request, &mut |_| {}).await?;
-    let mut parser = encoding.parser_after_prompt();
-    for token in &generation.tokens {
-        parser.push(*token);
+struct Writer<'a> {
+    engine: &'a CpuEngine,
+    grammar: Option<Constrained>,
+}
+
+impl Writer<'_> {
+    /// One generation, appended; its call or its answer.
+    async fn generate(&self, encoding: &Encoding, tokens: &mut Vec<Token>) -> Result<Option<Message>, Failure> {
+        tokens.extend(encoding.generation_prompt());
+        let request = Request {
+            tokens: tokens.clone(),
+            stop: encoding.stop_tokens().to_vec(),
+            forbidden: encoding.forbidden_tokens(),
+            max_tokens: 300,
+            sampling: SamplingParams::default(),
+            grammar: self.grammar.clone(),
+            cancel: Default::default(),
+        };
+        let generation = self.engine.generate(request, &mut |_| {}).await?;
+        let mut parser = encoding.parser_after_prompt();
+        for token in &generation.tokens {
+            parser.push(*token);
+        }
+        tokens.extend(generation.tokens);
+        let mut said = parser.finish().into_iter().map(|parsed| parsed.message);
+        Ok(said.rfind(|message| message.recipient.is_some() || message.channel == Some(Channel::Final)))
     }
-    tokens.extend(generation.tokens);
-    let mut said = parser.finish().into_iter().map(|parsed| parsed.message);
-    Ok(said.rfind(|message| message.recipient.is_some() || message.channel == Some(Channel::Final)))
 }
 
 fn fits(said: &Option<Message>, expected: &Turn) -> bool {

@@ -2,7 +2,9 @@
 
 use super::{Agent, AgentError, Limits, prompt, transcript::Transcript};
 use crate::engine::{Engine, SamplingParams};
-use crate::harmony::{DeveloperContent, Encoding, Message, ReasoningEffort, SystemContent};
+use crate::harmony::{
+    DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, ToolChoice, TurnGrammar,
+};
 use crate::journal::{Journal, Record};
 use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::{Tool, Toolbox};
@@ -23,6 +25,9 @@ pub struct AgentBuilder {
     project: String,
     effort: ReasoningEffort,
     sampling: SamplingParams,
+    is_constrained: bool,
+    tool_choice: ToolChoice,
+    response_format: Option<ResponseFormat>,
     limits: Limits,
 }
 
@@ -49,6 +54,9 @@ impl Default for AgentBuilder {
             project: String::new(),
             effort: ReasoningEffort::default(),
             sampling: SamplingParams::default(),
+            is_constrained: true,
+            tool_choice: ToolChoice::default(),
+            response_format: None,
             limits: Limits::default(),
         }
     }
@@ -115,6 +123,25 @@ impl AgentBuilder {
         self
     }
 
+    /// Whether the model is held to well-formed turns that name a declared tool and fit its schema, as it is unless told
+    /// otherwise; for experiments. An engine that cannot hold it lets the model write freely.
+    pub fn constrained(mut self, is_constrained: bool) -> Self {
+        self.is_constrained = is_constrained;
+        self
+    }
+
+    /// Which calls a turn may make; any, unless told otherwise. Only a constrained model is held to it.
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
+    /// Answers are JSON of this form. A constrained model is held to it; any other is asked for it.
+    pub fn response_format(mut self, format: ResponseFormat) -> Self {
+        self.response_format = Some(format);
+        self
+    }
+
     /// When a turn is stopped.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -128,6 +155,17 @@ impl AgentBuilder {
         for tool in self.tools {
             toolbox.register(tool)?;
         }
+        let grammar = if self.is_constrained {
+            let grammar = TurnGrammar::new(&toolbox.declarations(), &[]).with_choice(&self.tool_choice);
+            let grammar = Arc::new(match &self.response_format {
+                Some(format) => grammar.with_response_format(format.schema.clone()),
+                None => grammar,
+            });
+            engine.prepare(&grammar)?;
+            Some(grammar)
+        } else {
+            None
+        };
         let encoding = Encoding::new();
         let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
         let date = self.world.clock.zone().to_datetime(date).date();
@@ -141,6 +179,7 @@ impl AgentBuilder {
         let developer = Message::developer(DeveloperContent {
             instructions: Some(prompt::developer(&self.template, &self.project)?),
             functions: toolbox.declarations(),
+            response_formats: self.response_format.into_iter().collect(),
         });
         let mut tokens = transcript.push_rendered(&encoding, frame).to_vec();
         tokens.extend_from_slice(transcript.push_rendered(&encoding, developer));
@@ -161,6 +200,7 @@ impl AgentBuilder {
             journal,
             world: self.world,
             sampling: self.sampling,
+            grammar,
             limits: self.limits,
             transcript,
             usage: super::Usage::default(),

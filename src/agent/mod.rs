@@ -16,8 +16,8 @@ pub use builder::AgentBuilder;
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 
-use crate::engine::{Engine, EngineError, ModelDescription, SamplingParams};
-use crate::harmony::{Encoding, Message, Token};
+use crate::engine::{Engine, EngineError, GrammarError, ModelDescription, SamplingParams};
+use crate::harmony::{Encoding, Message, Token, TurnGrammar};
 use crate::journal::{Journal, JournalError, Record};
 use crate::policy::{Approver, Policy};
 use crate::tool::{RegisterError, Toolbox};
@@ -38,6 +38,8 @@ pub struct Agent {
     journal: Journal,
     world: World,
     sampling: SamplingParams,
+    /// What a turn may be; `None` leaves the model free.
+    grammar: Option<Arc<TurnGrammar>>,
     limits: Limits,
     transcript: Transcript,
     usage: Usage,
@@ -90,6 +92,9 @@ pub enum AgentError {
     /// A tool cannot be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// A tool's schema, or the answer's, is one that a model cannot be held to.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
     /// The model cannot run.
     #[error(transparent)]
     Engine(#[from] EngineError),

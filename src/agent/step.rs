@@ -1,9 +1,10 @@
 //! A step: one generation, parsed while it runs.
 
 use super::{Agent, AgentError, Event, Turn};
-use crate::engine::{Finish, Progress, Request};
-use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role};
+use crate::engine::{Constrained, Finish, Progress, Request};
+use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role, TurnGrammar};
 use crate::journal::Record;
+use std::sync::Arc;
 
 /// What a generation said.
 pub(super) struct Step {
@@ -27,6 +28,9 @@ impl Agent {
         for token in &header {
             parser.push(*token);
         }
+        let constrained =
+            |grammar: &Arc<TurnGrammar>| Constrained { grammar: grammar.clone(), n_written: header.len() };
+        let grammar = self.grammar.as_ref().map(constrained);
         prompt.extend(header);
         tokens.extend(&prompt);
         turn.usage.prompt_tokens += tokens.len();
@@ -39,6 +43,7 @@ impl Agent {
             forbidden: self.encoding.forbidden_tokens(),
             max_tokens,
             sampling: self.sampling,
+            grammar,
             cancel: enough.clone(),
         };
         let events = &mut *turn.events;
@@ -63,6 +68,7 @@ impl Agent {
         tracing::debug!(
             n_tokens = generation.tokens.len(),
             n_reused = generation.n_reused,
+            n_forced = generation.n_forced,
             finish = ?generation.finish,
             "generated"
         );

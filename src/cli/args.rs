@@ -23,7 +23,7 @@ pub(super) struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
-nobody could approve it, 6 the model cannot be used, 130 interrupted. A broken pipe is 0.";
+nobody could approve it, 6 the model cannot be used, 7 the answer does not fit --output-schema, 130 interrupted. A broken pipe is 0.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -54,6 +54,9 @@ pub(super) struct Run {
     /// Write the answer into FILE too, exactly as the model wrote it
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) output_last_message: Option<PathBuf>,
+    /// The answer is JSON that fits the JSON Schema in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) output_schema: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -115,6 +118,9 @@ pub(super) struct Session {
     /// Look up no name and connect to nothing. (No tool of this version would)
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Let the model write freely, not held to well-formed calls that fit their tools; for experiments
+    #[arg(long, global = true)]
+    pub(super) no_grammar: bool,
 }
 
 /// How the program behaves, whatever it does.
@@ -184,6 +190,7 @@ impl Session {
             timeout: self.timeout,
             ephemeral: self.ephemeral,
             offline: self.offline,
+            no_grammar: self.no_grammar,
             ..Settings::default()
         }
     }

@@ -19,6 +19,7 @@ pub(super) mod exit {
     pub(crate) const LIMIT: u8 = 3;
     pub(crate) const DENIED: u8 = 4;
     pub(crate) const NO_MODEL: u8 = 6;
+    pub(crate) const UNFIT: u8 = 7;
     pub(crate) const INTERRUPTED: u8 = 130;
 }
 
@@ -75,6 +76,7 @@ impl Failure {
             exit::LIMIT => "limit",
             exit::DENIED => "denied",
             exit::NO_MODEL => "no_model",
+            exit::UNFIT => "unfit",
             exit::INTERRUPTED => "cancelled",
             _ => "error",
         }
@@ -178,6 +180,10 @@ impl From<AgentError> for Failure {
             AgentError::Engine(error @ EngineError::ContextFull { .. }) => Self::from_error(exit::LIMIT, &error).help(
                 "/new begins a new session in the chat; a greater `context_length` in config.toml takes more memory",
             ),
+            error @ AgentError::Grammar(_) => Self::from_error(exit::USAGE, &error)
+                .help("change that part of the schema, or let the model write freely with --no-grammar"),
+            AgentError::Engine(error @ EngineError::Grammar(_)) => Self::from_error(exit::FAILURE, &error)
+                .help("a simpler schema of the tool or of the answer is easier to follow; --no-grammar does without"),
             AgentError::Engine(error) => Self::from_error(exit::NO_MODEL, &error),
             error @ AgentError::Prompt(_) => Self::from_error(exit::USAGE, &error).help(
                 "the template is prompts/developer.md in the configuration folder; without it the embedded one is used",

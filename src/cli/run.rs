@@ -5,15 +5,19 @@ use super::events::JsonLines;
 use super::report::{Failure, ended, exit};
 use super::screen::Screen;
 use super::session;
-use crate::agent::Answer;
+use crate::agent::{Answer, TurnEnd};
+use serde_json::Value;
 use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 
 /// More text than this is no prompt. In bytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let prompt = prompt(run.prompt.as_deref(), io::stdin().is_terminal(), io::stdin(), screen)?;
-    let (settings, paths) = session::settings(flags)?;
+    let (mut settings, paths) = session::settings(flags)?;
+    let form = run.output_schema.as_deref().map(Form::read).transpose()?;
+    settings.output_schema = form.as_ref().map(|form| form.schema.clone());
     let mut agent = session::open(settings, &paths, flags.approve, screen).await?;
     let end = if run.json {
         // Stdout is the lines' alone.
@@ -21,18 +25,54 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
         let mut lines = JsonLines::new(io::stdout(), screen, agent.session_id());
         let answer = session::ask(&mut agent, &prompt, &mut lines, screen).await;
         let kept = keep(run, &answer);
+        let answer = answer.and_then(|answer| fitting(form.as_ref(), answer));
         let end = lines.end(answer)?;
         kept?;
         end
     } else {
         let answer = session::ask(&mut agent, &prompt, &mut screen.clone(), screen).await;
         let kept = keep(run, &answer);
-        let answer = answer?;
+        let answer = fitting(form.as_ref(), answer?)?;
         screen.answer(&answer.text)?;
         kept?;
         answer.end
     };
     ended(end).map_or(Ok(()), Err)
+}
+
+/// What `--output-schema` asks for.
+struct Form {
+    schema: Value,
+    validator: jsonschema::Validator,
+}
+
+impl Form {
+    fn read(file: &Path) -> Result<Self, Failure> {
+        let refused = |why: String| {
+            Failure::usage(format!("{} is no schema for the answer: {why}", file.display()))
+                .help("--output-schema takes a file with one JSON Schema")
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+        let schema: Value = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        // Formats are remarks, in every draft.
+        let options = jsonschema::options().should_validate_formats(false);
+        let validator = options.build(&schema).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { schema, validator })
+    }
+}
+
+/// An answer that was finished has the form that was asked for.
+fn fitting(form: Option<&Form>, answer: Answer) -> Result<Answer, Failure> {
+    let Some(form) = form.filter(|_| answer.end == TurnEnd::Answered) else { return Ok(answer) };
+    let problem = match serde_json::from_str(&answer.text) {
+        Ok(value) => form.validator.validate(&value).err().map(|error| error.to_string()),
+        Err(error) => Some(format!("it is no JSON: {error}")),
+    };
+    match problem {
+        None => Ok(answer),
+        Some(problem) => Err(Failure::new(exit::UNFIT, format!("the answer does not fit the schema: {problem}"))
+            .help("only a model that is held to the grammar (without --no-grammar) is sure to write what fits")),
+    }
 }
 
 /// The answer's own copy. It is written before stdout, whose reader may have gone.

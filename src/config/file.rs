@@ -5,6 +5,7 @@ use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
 use crate::policy::Policy;
 use serde::Deserialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ pub struct Settings {
     pub ephemeral: bool,
     /// The session has no network.
     pub offline: bool,
+    /// The model writes freely, not held to well-formed turns.
+    pub no_grammar: bool,
+    /// Answers are JSON of this schema.
+    pub output_schema: Option<Value>,
     /// Where the work is: `AGENTS.md` files are read from here up.
     pub folder: Option<PathBuf>,
 }
@@ -103,6 +108,8 @@ impl Settings {
             context_length: self.context_length.or(file.context_length),
             ephemeral: self.ephemeral,
             offline: self.offline,
+            no_grammar: self.no_grammar,
+            output_schema: self.output_schema,
             folder: self.folder,
         })
     }

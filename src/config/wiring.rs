@@ -3,9 +3,10 @@
 use super::file::bundled;
 use super::{ConfigError, Paths, Settings, project};
 use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, render_developer};
+use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{Engine, SamplingParams};
-use crate::harmony::tokenizer;
+use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, SqliteStore};
 use crate::policy::{Approver, Policy, ToolId, Warning};
 use crate::tool::{Tool, Toolbox, wasm};
@@ -31,7 +32,10 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         let settings = settings.clone();
         move || engine(&settings)
     });
-    let loading_tokenizer = spawn_blocking(tokenizer::warm);
+    let loading_vocabulary = spawn_blocking({
+        let is_constrained = !settings.no_grammar;
+        move || if is_constrained { constraint::warm() } else { tokenizer::warm() }
+    });
     let tools = tools(&world, paths)?;
     let known: Vec<ToolId> = tools.iter().map(|tool| tool.spec().id.clone()).collect();
     let warnings = policy.check(&known);
@@ -45,6 +49,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         .approver(approver)
         .journal(journal)
         .limits(limits(&settings))
+        .constrained(!settings.no_grammar)
         .sampling(SamplingParams {
             temperature: settings.temperature.unwrap_or(0.0),
             seed: settings.seed.unwrap_or_else(|| world.random.next_u64()),
@@ -53,7 +58,10 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     for tool in tools {
         builder = builder.tool(tool);
     }
-    loading_tokenizer.await?;
+    if let Some(schema) = settings.output_schema {
+        builder = builder.response_format(ResponseFormat { name: "answer".into(), description: String::new(), schema });
+    }
+    loading_vocabulary.await?;
     let engine: Arc<dyn Engine> = Arc::new(loading_engine.await??);
     Ok(Opened { agent: builder.engine(engine).build().await?, warnings })
 }

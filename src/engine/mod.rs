@@ -3,15 +3,18 @@
 //! What it is not: it knows no roles, tools or policy, and decides nothing about when to stop but the stop set it is given.
 //! Start at [`Engine::generate`]; [`cpu`] is our own engine, [`scripted`] plays back tokens for tests and examples.
 
+pub mod constraint;
 pub mod cpu;
 pub mod models;
 pub mod sampler;
 pub mod scripted;
 
-use crate::harmony::Token;
+use crate::harmony::{Token, TurnGrammar};
 use async_trait::async_trait;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub use constraint::GrammarError;
 pub use cpu::{CpuEngine, Options};
 pub use sampler::SamplingParams;
 pub use scripted::ScriptedEngine;
@@ -31,6 +34,9 @@ pub trait Engine: Send + Sync {
         request: Request,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Generation, EngineError>;
+
+    /// Whether the engine can hold a generation to this grammar; what it compiles is kept for the requests that follow.
+    fn prepare(&self, grammar: &Arc<TurnGrammar>) -> Result<(), GrammarError>;
 }
 
 /// What is loaded.
@@ -61,8 +67,19 @@ pub struct Request {
     pub max_tokens: usize,
     /// How the next token is chosen.
     pub sampling: SamplingParams,
+    /// What may be written; `None` leaves the model free.
+    pub grammar: Option<Constrained>,
     /// Checked within a layer's time.
     pub cancel: CancellationToken,
+}
+
+/// What a generation is held to.
+#[derive(Clone, Debug)]
+pub struct Constrained {
+    /// The whole turn, from after `<|start|>assistant`.
+    pub grammar: Arc<TurnGrammar>,
+    /// How many of the transcript's last tokens are part of that turn already: a header that the caller wrote.
+    pub n_written: usize,
 }
 
 /// What an engine reports on its way.
@@ -88,6 +105,8 @@ pub struct Generation {
     pub finish: Finish,
     /// Tokens of the prompt that were already in the cache.
     pub n_reused: usize,
+    /// New tokens that the grammar left no choice about, or whose place had gone on for too long: they were not sampled.
+    pub n_forced: usize,
 }
 
 /// Why a generation ended.
@@ -120,6 +139,12 @@ pub enum EngineError {
     /// Nothing to continue: a caller's mistake.
     #[error("the transcript is empty, and a model can only continue one")]
     EmptyTranscript,
+    /// The grammar does not compile, or could not be followed to its end.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+    /// The prompt holds a part of the turn that its grammar does not allow: a caller's mistake.
+    #[error("what the prompt holds of the turn is not allowed by its grammar")]
+    NotInGrammar,
     /// An id outside the vocabulary: a caller's mistake.
     #[error("token id {0} is outside the model's vocabulary")]
     UnknownToken(Token),

@@ -1,13 +1,13 @@
 //! An engine that plays back given tokens: for tests, examples and demonstrations, wherever a real one would only be slow.
 //!
-//! What it is not: it reads no prompt and obeys no `forbidden` list; a script may hold what no model should say.
+//! What it is not: it reads no prompt and obeys neither `forbidden` list nor grammar; a script may hold what no model should say.
 //! Start at [`ScriptedEngine::new`]; afterwards [`ScriptedEngine::requests`] tells what the engine was asked.
 
-use super::{Engine, EngineError, Finish, Generation, ModelDescription, Progress, Request};
-use crate::harmony::Token;
+use super::{Engine, EngineError, Finish, Generation, GrammarError, ModelDescription, Progress, Request};
+use crate::harmony::{Token, TurnGrammar};
 use async_trait::async_trait;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Plays back generations in order, one for each request.
 pub struct ScriptedEngine {
@@ -112,7 +112,12 @@ impl Engine for ScriptedEngine {
             }
         }
         self.state().cached.extend(&tokens);
-        Ok(Generation { tokens, finish, n_reused })
+        Ok(Generation { tokens, finish, n_reused, n_forced: 0 })
+    }
+
+    /// What is scripted is written, whatever the grammar.
+    fn prepare(&self, _grammar: &Arc<TurnGrammar>) -> Result<(), GrammarError> {
+        Ok(())
     }
 }
 
@@ -129,6 +134,7 @@ mod tests {
             forbidden: Vec::new(),
             max_tokens,
             sampling: SamplingParams::default(),
+            grammar: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -137,9 +143,13 @@ mod tests {
     async fn plays_in_order_until_stop_or_limit_and_remembers_what_was_asked() {
         let engine = ScriptedEngine::new(vec![vec![1, 99, 2], vec![3, 4, 5], vec![6]]);
         let cases = [
-            (&[10, 11][..], 9, Generation { tokens: vec![1, 99], finish: Finish::Stop, n_reused: 0 }),
-            (&[10, 11, 1, 99, 12], 2, Generation { tokens: vec![3, 4], finish: Finish::Length, n_reused: 4 }),
-            (&[10, 11], 9, Generation { tokens: vec![6], finish: Finish::Length, n_reused: 1 }),
+            (&[10, 11][..], 9, Generation { tokens: vec![1, 99], finish: Finish::Stop, n_reused: 0, n_forced: 0 }),
+            (
+                &[10, 11, 1, 99, 12],
+                2,
+                Generation { tokens: vec![3, 4], finish: Finish::Length, n_reused: 4, n_forced: 0 },
+            ),
+            (&[10, 11], 9, Generation { tokens: vec![6], finish: Finish::Length, n_reused: 1, n_forced: 0 }),
         ];
         for (prompt, max_tokens, expected) in cases.clone() {
             let mut seen = Vec::new();

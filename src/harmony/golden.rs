@@ -65,6 +65,7 @@ fn message(value: &Value) -> Message {
             "developer_content" => Content::Developer(DeveloperContent {
                 instructions: owned(&list[0]["instructions"]),
                 functions: declarations(&list[0]["tools"]["functions"]["tools"]),
+                ..DeveloperContent::default()
             }),
             other => panic!("{other}"),
         },

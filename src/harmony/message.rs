@@ -175,6 +175,19 @@ pub struct DeveloperContent {
     pub instructions: Option<String>,
     /// The namespace `functions`.
     pub functions: Vec<Declaration>,
+    /// What the answer has to look like; written last.
+    pub response_formats: Vec<ResponseFormat>,
+}
+
+/// The form of an answer that is JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResponseFormat {
+    /// A word for it, `[A-Za-z0-9_-]{1,64}`.
+    pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// A JSON Schema, written as it is.
+    pub schema: Value,
 }
 
 /// A function as the model sees it.

@@ -8,6 +8,7 @@ pub mod encoding;
 mod faults;
 #[cfg(test)]
 mod golden;
+pub mod grammar;
 mod header;
 pub mod message;
 mod open;
@@ -22,8 +23,9 @@ pub mod tokenizer;
 mod word;
 
 pub use encoding::{Encoding, history};
+pub use grammar::{Body, CallGrammar, Caps, ToolChoice, TurnGrammar};
 pub use message::{
-    Author, Builtin, Channel, Content, Declaration, DeveloperContent, Diagnostic, Message, ReasoningEffort, Role,
-    SystemContent, Token,
+    Author, Builtin, Channel, Content, Declaration, DeveloperContent, Diagnostic, Message, ReasoningEffort,
+    ResponseFormat, Role, SystemContent, Token,
 };
 pub use parser::{Delta, Parsed, StreamParser};

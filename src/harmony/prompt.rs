@@ -43,6 +43,13 @@ pub(super) fn developer(content: &DeveloperContent, dialect: Dialect) -> String 
     if !content.functions.is_empty() {
         sections.push(tools([functions("functions", "", &content.functions, dialect)]));
     }
+    if !content.response_formats.is_empty() {
+        sections.push("# Response Formats".into());
+        sections.extend(content.response_formats.iter().map(|format| {
+            let about = comment(&format.description);
+            format!("## {}\n\n{}{}{}", format.name, about, if about.is_empty() { "" } else { "\n" }, format.schema)
+        }));
+    }
     sections.join("\n\n")
 }
 
@@ -82,12 +89,37 @@ fn comment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harmony::ResponseFormat;
     use serde_json::json;
 
     #[test]
     fn an_empty_part_leaves_no_trace() {
-        let empty = DeveloperContent { instructions: Some(String::new()), functions: Vec::new() };
+        let empty = DeveloperContent { instructions: Some(String::new()), ..DeveloperContent::default() };
         assert_eq!(developer(&empty, Dialect::default()), "");
+    }
+
+    #[test]
+    fn response_formats_stand_last() {
+        let format = |description: &str| ResponseFormat {
+            name: "list".into(),
+            description: description.into(),
+            schema: json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+        };
+        let schema = r#"{"type":"object","properties":{"a":{"type":"string"}}}"#;
+        for (description, expected) in [
+            ("", format!("# Instructions\n\nBe brief.\n\n# Response Formats\n\n## list\n\n{schema}")),
+            (
+                "A list.",
+                format!("# Instructions\n\nBe brief.\n\n# Response Formats\n\n## list\n\n// A list.\n\n{schema}"),
+            ),
+        ] {
+            let content = DeveloperContent {
+                instructions: Some("Be brief.".into()),
+                response_formats: vec![format(description)],
+                ..DeveloperContent::default()
+            };
+            assert_eq!(developer(&content, Dialect::default()), expected);
+        }
     }
 
     #[test]
@@ -96,6 +128,7 @@ mod tests {
         let content = DeveloperContent {
             instructions: None,
             functions: vec![Declaration { name: "f".into(), description: "F.".into(), parameters: Some(parameters) }],
+            ..DeveloperContent::default()
         };
         let declared = |argument: &str| {
             format!(

@@ -5,6 +5,7 @@
 mod asks;
 mod chats;
 mod chooses;
+mod constrains;
 mod home;
 mod looks_around;
 mod makes_mistakes;

@@ -155,6 +155,28 @@ impl Model {
         &state.logits
     }
 
+    /// The logits of these tokens alone, as [`Self::logits`] gives them. [tokens.len()]
+    pub(crate) fn logits_of<'a>(
+        &self,
+        tokens: &[Token],
+        idx: usize,
+        state: &'a mut State,
+        pool: &mut Pool,
+    ) -> &'a [f32] {
+        let c = &self.config;
+        let normed = &mut state.normed[..c.hidden];
+        rms_norm(&state.residual[idx * c.hidden..][..c.hidden], &self.weights.final_norm, c.norm_eps, normed);
+        let (kernels, head, n) = (self.kernels, self.weights.head.all(), tokens.len());
+        let (band, cost) = (band(n, c.hidden, pool), n * c.hidden);
+        pool.blocks(&mut state.logits, n, &state.singles[..1], band, cost, &|_, mut out| {
+            for (column, &token) in tokens[out.columns()].iter().enumerate() {
+                let row = token as usize..token as usize + 1;
+                kernels.bf16(head.rows(row), Vectors::all(normed, c.hidden), &mut out.column(column));
+            }
+        });
+        &state.logits[..n]
+    }
+
     /// Cosines and sines of the positions from `start` on. [n][head_dim / 2]
     fn compute_turns(&self, start: usize, turns: &mut [(f32, f32)]) {
         let scale = self.config.rope.scale as f32;

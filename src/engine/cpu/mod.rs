@@ -15,10 +15,13 @@ use self::kernels::{Kernels, pool::Pool};
 use self::kv_cache::KvCache;
 use self::session::Session;
 use self::weights::Weights;
+use super::constraint::{CompiledGrammar, Constraint, GrammarError};
 use super::models::{self, Checkpoint, LoadError};
 use super::{Engine, EngineError, Generation, ModelDescription, Progress, Request};
+use crate::harmony::TurnGrammar;
 use async_trait::async_trait;
 use config::ModelConfig;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,11 +50,14 @@ pub struct CpuEngine {
     /// `None` only while it is being dropped.
     jobs: Option<std::sync::mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// The grammar of the last request, compiled: that of the next one is the same as a rule.
+    compiled: Mutex<Option<(Arc<TurnGrammar>, CompiledGrammar)>>,
 }
 
 /// A request on its way to the engine's thread.
 struct Job {
     request: Request,
+    constraint: Option<Constraint>,
     progress: mpsc::UnboundedSender<Progress>,
     done: oneshot::Sender<Result<Generation, EngineError>>,
 }
@@ -86,19 +92,40 @@ impl CpuEngine {
         let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
         let thread = Some(thread.map_err(LoadError::Thread)?);
         tracing::info!(model = description.name, n_threads, context_length, ?kernels, "engine ready");
-        Ok(Self { description, jobs: Some(jobs), thread })
+        Ok(Self { description, jobs: Some(jobs), thread, compiled: Mutex::default() })
+    }
+
+    fn compile(&self, grammar: &Arc<TurnGrammar>) -> Result<CompiledGrammar, GrammarError> {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, compiled)) = &*kept
+            && Arc::ptr_eq(last, grammar)
+        {
+            return Ok(compiled.clone());
+        }
+        let compiled = CompiledGrammar::new(grammar.clone())?;
+        *kept = Some((grammar.clone(), compiled.clone()));
+        Ok(compiled)
+    }
+
+    /// The state of the request's grammar after what its prompt holds of the turn.
+    fn constraint(&self, request: &Request) -> Result<Option<Constraint>, EngineError> {
+        let Some(constrained) = &request.grammar else { return Ok(None) };
+        let compiled = self.compile(&constrained.grammar)?;
+        let n_before = request.tokens.len().saturating_sub(constrained.n_written);
+        let constraint = Constraint::start(&compiled, &request.tokens[n_before..]);
+        constraint.map(Some).ok_or(EngineError::NotInGrammar)
     }
 }
 
 /// The life of the engine's thread: one request after the other until the engine is dropped.
 fn serve(mut session: Session, inbox: &std::sync::mpsc::Receiver<Job>) {
-    for Job { request, progress, done } in inbox {
+    for Job { request, constraint, progress, done } in inbox {
         // A caller that has gone is a caller that has cancelled.
         let is_cancelled = || request.cancel.is_cancelled() || progress.is_closed();
         let mut report = |step| {
             let _ = progress.send(step); // a receiver that is gone is noticed by `is_cancelled`
         };
-        let result = session.generate(&request, &is_cancelled, &mut report);
+        let result = session.generate(&request, constraint, &is_cancelled, &mut report);
         if let Ok(generation) = &result {
             let (n_reused, n_new) = (generation.n_reused, generation.tokens.len());
             tracing::debug!(n_prompt = request.tokens.len(), n_reused, n_new, "generated");
@@ -120,14 +147,19 @@ impl Engine for CpuEngine {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Generation, EngineError> {
         let gone = || EngineError::Stopped("its thread has ended; this is a bug, and the log says more".into());
+        let constraint = self.constraint(&request)?;
         let (progress_sender, mut steps) = mpsc::unbounded_channel();
         let (done_sender, done) = oneshot::channel();
-        let job = Job { request, progress: progress_sender, done: done_sender };
+        let job = Job { request, constraint, progress: progress_sender, done: done_sender };
         self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(gone)?;
         while let Some(step) = steps.recv().await {
             progress(step);
         }
         done.await.map_err(|_| gone())?
+    }
+
+    fn prepare(&self, grammar: &Arc<TurnGrammar>) -> Result<(), GrammarError> {
+        self.compile(grammar).map(drop)
     }
 }
 
@@ -141,6 +173,8 @@ impl Drop for CpuEngine {
     }
 }
 
+#[cfg(test)]
+mod constrained;
 #[cfg(test)]
 mod goldens;
 #[cfg(test)]

@@ -22,6 +22,7 @@ fn request(tokens: &[Token], max_tokens: usize) -> Request {
         forbidden: Vec::new(),
         max_tokens,
         sampling: SamplingParams::default(),
+        grammar: None,
         cancel: CancellationToken::new(),
     }
 }
@@ -111,7 +112,7 @@ async fn cancelling_keeps_what_was_made_and_spoils_nothing() {
     let already = request(&tokens[..n_prompt], 24);
     already.cancel.cancel();
     let generation = run(&engine, already).await;
-    assert_eq!(generation, Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused: 0 });
+    assert_eq!(generation, Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused: 0, n_forced: 0 });
     let during = request(&tokens[..n_prompt], usize::MAX);
     let cancel = during.cancel.clone();
     let mut n_seen = 0;

@@ -254,6 +254,15 @@ impl Block<'_> {
         self.columns.clone()
     }
 
+    /// One column of the block, as a block of its own.
+    pub(crate) fn column(&mut self, idx: usize) -> Block<'_> {
+        assert!(idx < self.columns.len(), "column {idx} of a block of {}", self.columns.len());
+        let column = self.columns.start + idx;
+        // SAFETY: the column lies within the block, and `&mut self` lends the block to one of its columns at a time.
+        let start = unsafe { self.start.add(idx) };
+        Block { start, stride: self.stride, n_rows: self.n_rows, columns: column..column + 1, matrix: PhantomData }
+    }
+
     /// One row of the block: its columns of the matrix's row. [n_columns]
     pub(crate) fn row(&mut self, idx: usize) -> &mut [f32] {
         assert!(idx < self.n_rows, "row {idx} of a block of {}", self.n_rows);
