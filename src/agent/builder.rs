@@ -3,7 +3,7 @@
 use super::{Agent, AgentError, Limits, prompt, transcript::Transcript};
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{
-    DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, ToolChoice, TurnGrammar,
+    DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
 };
 use crate::journal::{Journal, Record};
 use crate::policy::{Approval, Approver, Pending, Policy};
@@ -26,7 +26,6 @@ pub struct AgentBuilder {
     effort: ReasoningEffort,
     sampling: SamplingParams,
     is_constrained: bool,
-    tool_choice: ToolChoice,
     response_format: Option<ResponseFormat>,
     limits: Limits,
 }
@@ -55,7 +54,6 @@ impl Default for AgentBuilder {
             effort: ReasoningEffort::default(),
             sampling: SamplingParams::default(),
             is_constrained: true,
-            tool_choice: ToolChoice::default(),
             response_format: None,
             limits: Limits::default(),
         }
@@ -130,12 +128,6 @@ impl AgentBuilder {
         self
     }
 
-    /// Which calls a turn may make; any, unless told otherwise. Only a constrained model is held to it.
-    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
-        self.tool_choice = choice;
-        self
-    }
-
     /// Answers are JSON of this form. A constrained model is held to it; any other is asked for it.
     pub fn response_format(mut self, format: ResponseFormat) -> Self {
         self.response_format = Some(format);
@@ -156,7 +148,7 @@ impl AgentBuilder {
             toolbox.register(tool)?;
         }
         let grammar = if self.is_constrained {
-            let grammar = TurnGrammar::new(&toolbox.declarations(), &[]).with_choice(&self.tool_choice);
+            let grammar = TurnGrammar::new(&toolbox.declarations(), &[]);
             let grammar = Arc::new(match &self.response_format {
                 Some(format) => grammar.with_response_format(format.schema.clone()),
                 None => grammar,

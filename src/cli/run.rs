@@ -6,6 +6,7 @@ use super::report::{Failure, ended, exit};
 use super::screen::Screen;
 use super::session;
 use crate::agent::{Answer, TurnEnd};
+use crate::tool;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -54,9 +55,7 @@ impl Form {
         };
         let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
         let schema: Value = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        // Formats are remarks, in every draft.
-        let options = jsonschema::options().should_validate_formats(false);
-        let validator = options.build(&schema).map_err(|error| refused(error.to_string()))?;
+        let validator = tool::validator(&schema).map_err(refused)?;
         Ok(Self { schema, validator })
     }
 }

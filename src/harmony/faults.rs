@@ -4,7 +4,7 @@
 use super::{Content, Parsed, StreamParser, Token, special, tokenizer};
 
 /// The tokens of a text in which markup means special tokens; `<|200000|>` is the reserved token of that id.
-fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut ids = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("<|") {

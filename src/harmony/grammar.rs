@@ -111,7 +111,8 @@ impl TurnGrammar {
         Self { calls, answer: Some(Body::Text), caps: Caps::default() }
     }
 
-    /// The same with only those calls.
+    /// The same with only those calls. A choice that demands a call holds for one generation: held to it after the call, a model
+    /// could never answer.
     pub fn with_choice(mut self, choice: &ToolChoice) -> Self {
         match choice {
             ToolChoice::Auto => {}

@@ -5,7 +5,7 @@
 
 pub mod encoding;
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 #[cfg(test)]
 mod golden;
 pub mod grammar;

@@ -12,6 +12,12 @@ const MAX_PROBLEMS: usize = 3;
 /// In characters.
 const MAX_PROBLEM: usize = 300;
 
+/// The judge of a schema. It fetches nothing, so a reference to elsewhere is an error; formats are remarks, in every draft.
+pub fn validator(schema: &Value) -> Result<jsonschema::Validator, String> {
+    let options = jsonschema::options().should_validate_formats(false);
+    options.build(schema).map_err(|error| error.to_string())
+}
+
 /// Parses and checks. Empty text stands for no arguments.
 pub(super) fn parse(
     text: &str,

@@ -8,6 +8,7 @@ pub mod native;
 mod toolbox;
 pub mod wasm;
 
+pub use arguments::validator;
 pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 
 use crate::policy::{Capabilities, Effect, Grant, ToolId};

@@ -114,9 +114,7 @@ impl Toolbox {
         if schema.get("type").is_none_or(|kind| kind != "object") {
             return Err(unusable("its type must be object".into()));
         }
-        // Without a retriever the crate fetches nothing: a reference to elsewhere is an error. Formats are remarks.
-        let options = jsonschema::options().should_validate_formats(false);
-        let validator = options.build(schema).map_err(|error| unusable(error.to_string()))?;
+        let validator = arguments::validator(schema).map_err(unusable)?;
         self.tools.push(Registered { tool, name, validator });
         Ok(())
     }

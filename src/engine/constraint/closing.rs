@@ -1,7 +1,7 @@
 //! A short way from any place of a turn to its end. It need not be the shortest; it is found step by step, by preferring
 //! what ends something. Start at [`close`].
 
-use super::region::Place;
+use super::region::{Place, Regions};
 use super::{Allowed, Constraint, Next};
 use crate::harmony::{Channel, Token, special, tokenizer};
 use std::collections::VecDeque;
@@ -14,11 +14,18 @@ pub(super) fn close(constraint: &Constraint, limit: usize) -> Option<VecDeque<To
     constraint.way = None;
     let mut way = VecDeque::new();
     while way.len() <= limit {
-        let before = constraint.clone();
+        let regions = constraint.regions.clone();
         let tokens = match constraint.next(limit).ok()? {
             Next::End => return Some(way),
             Next::Forced(tokens) => tokens,
-            Next::Choice(allowed) => choose(&before, allowed, way.len())?,
+            Next::Choice(allowed) => match exit(&regions, allowed) {
+                Some(exit) => vec![exit],
+                // A pattern wants more: what satisfies one of the schemas' patterns, or else any of the allowed tokens.
+                None => {
+                    let any = any(allowed, way.len());
+                    witness(&constraint).or(any.map(|token| vec![token]))?
+                }
+            },
         };
         constraint.follow(&tokens).ok()?;
         way.extend(tokens);
@@ -50,10 +57,8 @@ static EXITS: LazyLock<Exits> = LazyLock::new(|| {
     }
 });
 
-/// The first exit that is allowed. Where none is, a pattern wants more: what satisfies one of the schemas' patterns, or else one
-/// of the allowed tokens, another each time.
-fn choose(constraint: &Constraint, allowed: Allowed<'_>, step: usize) -> Option<Vec<Token>> {
-    let regions = &constraint.regions;
+/// The first exit that is allowed.
+fn exit(regions: &Regions, allowed: Allowed<'_>) -> Option<Token> {
     let exits = match regions.place() {
         Place::Header if regions.may_answer() => &EXITS.to_answer,
         Place::Header => &EXITS.to_call,
@@ -61,23 +66,20 @@ fn choose(constraint: &Constraint, allowed: Allowed<'_>, step: usize) -> Option<
         Place::JsonString => &EXITS.string,
         Place::Json => &EXITS.json,
     };
-    let is_exit = |token: &Token| allowed.contains(*token) && !regions.is_spoilt_by(*token);
-    if let Some(exit) = exits.iter().copied().find(is_exit) {
-        return Some(vec![exit]);
-    }
-    if regions.place() == Place::JsonString {
-        let mut witnesses = constraint.witnesses.iter();
-        if let Some(witness) = witnesses.find(|witness| ends_the_string(constraint, witness)) {
-            return Some(witness.clone());
-        }
-    }
-    // A fixed stride through the allowed ones: a loop of the pattern is left sooner or later.
-    let any = allowed.iter().nth(step.wrapping_mul(0x9E37_79B9) % allowed.n_tokens().max(1));
-    any.map(|token| vec![token])
+    exits.iter().copied().find(|&token| allowed.contains(token) && !regions.is_spoilt_by(token))
 }
 
-/// Whether the string may end after these tokens.
-fn ends_the_string(constraint: &Constraint, tokens: &[Token]) -> bool {
-    let mut after = constraint.clone();
-    after.follow(tokens).is_ok() && after.follow(&EXITS.string).is_ok()
+/// An allowed token, another at each step, so that a loop of a pattern is left sooner or later.
+fn any(allowed: Allowed<'_>, step: usize) -> Option<Token> {
+    allowed.iter().nth(step.wrapping_mul(0x9E37_79B9) % allowed.n_tokens().max(1))
+}
+
+/// A text after which the string that is open may end.
+fn witness(constraint: &Constraint) -> Option<Vec<Token>> {
+    let ends_the_string = |tokens: &&Vec<Token>| {
+        let mut after = constraint.clone();
+        after.follow(tokens).is_ok() && after.follow(&EXITS.string).is_ok()
+    };
+    let is_open = constraint.regions.place() == Place::JsonString;
+    constraint.witnesses.iter().filter(|_| is_open).find(ends_the_string).cloned()
 }

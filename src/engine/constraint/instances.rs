@@ -6,10 +6,10 @@ use crate::harmony::Encoding;
 use serde_json::{Map, Value, json};
 
 /// Numbers from a seed: PCG's multiplier, the upper half of the state.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % n
     }

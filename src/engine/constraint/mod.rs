@@ -141,9 +141,10 @@ impl CompiledGrammar {
             (call.recipient.clone(), header)
         };
         let answer = || ("the answer".to_owned(), Encoding::new().header(Channel::Final));
+        let start = Constraint::start(&self, &[]).ok_or(GrammarError::Empty)?;
         for (of, header) in self.grammar.calls.iter().map(call).chain(self.grammar.answer.iter().map(|_| answer())) {
-            let way = Constraint::start(&self, &header).and_then(|constraint| close(&constraint, MAX_SHORTEST));
-            if way.is_none() {
+            let mut constraint = start.clone();
+            if constraint.follow(&header).is_err() || close(&constraint, MAX_SHORTEST).is_none() {
                 let why = "nothing that fits can be written to its end; it contradicts itself, or asks for too much";
                 return Err(GrammarError::Schema {
                     of,

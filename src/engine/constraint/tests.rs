@@ -1,6 +1,8 @@
 //! Turns that are allowed and turns that are not, and turns of a writer that knows nothing.
 
+use super::instances::Random;
 use super::*;
+use crate::harmony::faults::tokens;
 use crate::harmony::{Body, Channel, Declaration, Encoding, ToolChoice, special, tokenizer};
 use serde_json::{Value, json};
 
@@ -47,21 +49,6 @@ fn compiled(grammar: TurnGrammar) -> CompiledGrammar {
 
 fn whole() -> CompiledGrammar {
     compiled(TurnGrammar::new(&tools(), &builtins()))
-}
-
-/// The tokens of a text in which markup means special tokens.
-fn tokens(text: &str) -> Vec<Token> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("<|") {
-        let (before, marked) = rest.split_at(at);
-        out.extend(tokenizer::encode_ordinary(before));
-        let (name, after) = marked.split_at(marked.find("|>").unwrap() + 2);
-        out.push((special::N_TEXT..200_020).find(|&id| special::name(id) == Some(name)).unwrap());
-        rest = after;
-    }
-    out.extend(tokenizer::encode_ordinary(rest));
-    out
 }
 
 /// How many of the tokens are taken, and whether the turn is whole after the last one.
@@ -141,11 +128,7 @@ fn a_header_that_the_prompt_holds_is_gone_on_from() {
 
 /// Writes a turn by drawing among the allowed tokens with equal chances: what random weights do at a high temperature.
 fn draw(grammar: &CompiledGrammar, seed: u64, budget: usize) -> Vec<Token> {
-    let mut state = seed;
-    let mut random = move |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % n
-    };
+    let mut random = Random(seed);
     let mut constraint = Constraint::start(grammar, &[]).unwrap();
     let mut out = Vec::new();
     loop {
@@ -159,8 +142,8 @@ fn draw(grammar: &CompiledGrammar, seed: u64, budget: usize) -> Vec<Token> {
             Next::Choice(allowed) => {
                 // Half of the time among the few that end something, or else a turn is nearly always one of text.
                 let ends: Vec<_> = allowed.iter().filter(|token| !(100..special::N_TEXT).contains(token)).collect();
-                let among = if random(2) == 0 && !ends.is_empty() { ends } else { allowed.iter().collect() };
-                let token = among[random(among.len())];
+                let among = if random.below(2) == 0 && !ends.is_empty() { ends } else { allowed.iter().collect() };
+                let token = among[random.below(among.len())];
                 out.push(constraint.settle(token, n_left).expect("there is always a way out"));
             }
         }
