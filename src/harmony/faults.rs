@@ -1,5 +1,6 @@
-//! What models really write, and what the parser makes of it. One row a fault: tokens as text with markup, then the
-//! messages as lines. Start at [`check`].
+//! What models really write, and what the parser makes of it. One test a fault: tokens as text with markup, then the
+//! messages as lines. Faults that the parser cannot see (a tool that does not exist, broken JSON, a call written as prose)
+//! have their tests in `agent`. Start at [`check`].
 
 use super::{Content, Parsed, StreamParser, Token, special, tokenizer};
 
@@ -53,72 +54,158 @@ fn check(mut parser: StreamParser, input: &str, expected: &[&str]) {
     assert_eq!(streamed, texts, "{input}");
 }
 
-/// After the prompt's `<|start|>assistant`.
+/// Reads what follows the prompt's `<|start|>assistant`.
+fn after_prompt(cases: &[(&str, &[&str])]) {
+    for (input, expected) in cases {
+        check(StreamParser::after_prompt(), input, expected);
+    }
+}
+
 #[test]
-fn what_a_model_writes() {
-    for (input, expected) in [
-        // As it should be.
-        ("<|channel|>final<|message|>Hello.<|return|>", &["assistant final: Hello."][..]),
+fn what_is_well_formed() {
+    after_prompt(&[
+        ("<|channel|>final<|message|>Hello.<|return|>", &["assistant final: Hello."]),
         (
             "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.f \
              <|constrain|>json<|message|>{}<|call|>",
             &["assistant analysis: Hm.", "assistant>functions.f commentary json: {}"],
         ),
+        ("<|channel|>analysis to=python code<|message|>1<|call|>", &["assistant>python analysis code: 1"]),
+        ("<|channel|>final <|constrain|>json<|message|>{}<|return|>", &["assistant final json: {}"]),
+        ("", &[]),
+    ]);
+}
+
+#[test]
+fn a_recipient_in_either_place() {
+    after_prompt(&[
         (
             " to=functions.f<|channel|>commentary <|constrain|>json<|message|>{}<|call|>",
             &["assistant>functions.f commentary json: {}"],
         ),
-        ("<|channel|>analysis to=python code<|message|>1<|call|>", &["assistant>python analysis code: 1"]),
-        ("<|channel|>final <|constrain|>json<|message|>{}<|return|>", &["assistant final json: {}"]),
-        // The content type: without its token, glued, a word nobody knows.
         (
-            "<|channel|>commentary to=functions.f json<|message|>{}<|call|>",
+            "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>",
             &["assistant>functions.f commentary json: {}"],
         ),
-        (
-            "<|channel|>commentary to=functions.f<|constrain|>json<|message|>{}<|call|>",
-            &["assistant>functions.f commentary json: {}"],
-        ),
+        (" to=functions.f<|message|>{}<|call|>", &["assistant>functions.f commentary: {} [MissingChannel]"]),
+    ]);
+}
+
+#[test]
+fn a_content_type_without_its_token() {
+    after_prompt(&[(
+        "<|channel|>commentary to=functions.f json<|message|>{}<|call|>",
+        &["assistant>functions.f commentary json: {}"],
+    )]);
+}
+
+#[test]
+fn a_content_type_that_is_another_word_or_none() {
+    after_prompt(&[
+        ("<|channel|>commentary to=f code<|message|>{}<|call|>", &["assistant>f commentary code: {}"]),
         ("<|channel|>commentary to=f yaml<|message|>{}<|call|>", &["assistant>f commentary yaml: {}"]),
         (
             "<|channel|>commentary to=functions.f <|constrain|><|message|>{}<|call|>",
             &["assistant>functions.f commentary: {} [StraySpecial(200003)]"],
         ),
-        // Recipients: on any channel, twice, to nobody.
+    ]);
+}
+
+/// Which of the two parts of a glued word is the name, the toolbox knows: it has the names.
+#[test]
+fn a_content_type_glued_to_the_name() {
+    after_prompt(&[
+        (
+            "<|channel|>commentary to=functions.f<|constrain|>json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+        (
+            "<|channel|>commentary to=functions.shelljson<|message|>{}<|call|>",
+            &["assistant>functions.shelljson commentary: {}"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_call_on_the_wrong_channel() {
+    after_prompt(&[
+        ("<|channel|>analysis to=functions.f<|message|>{}<|call|>", &["assistant>functions.f analysis: {}"]),
         ("<|channel|>final to=functions.f<|message|>{}<|call|>", &["assistant>functions.f final: {}"]),
+        ("<|channel|>comment to=f<|message|>{}<|call|>", &["assistant>f commentary: {} [UnknownChannel(\"comment\")]"]),
+    ]);
+}
+
+#[test]
+fn two_recipients() {
+    after_prompt(&[
         (" to=f<|channel|>commentary to=f<|message|>{}<|call|>", &["assistant>f commentary: {}"]),
         (
             " to=f<|channel|>commentary to=g<|message|>{}<|call|>",
             &["assistant>g commentary: {} [TwoRecipients(\"f\", \"g\")]"],
         ),
+    ]);
+}
+
+#[test]
+fn a_channel_inside_the_name() {
+    after_prompt(&[
+        (" to=bash<|channel|>commentary<|message|>{}<|call|>", &["assistant>bash commentary: {}"]),
+        (
+            "<|channel|>commentary to=functions.f<|channel|>commentary<|constrain|>json<|message|>{}<|call|>",
+            &["assistant>functions.f commentary json: {}"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_recipient_that_is_nobody() {
+    after_prompt(&[
         (
             "<|channel|>commentary to=assistant<|message|>x<|end|>",
             &["assistant commentary: x [UnexpectedHeader(\"to=assistant\")]"],
         ),
         ("<|channel|>commentary to=<|message|>x<|end|>", &["assistant commentary: x [UnexpectedHeader(\"to=\")]"]),
         (
-            "<|channel|>commentary to=functions.f<|channel|>commentary<|constrain|>json<|message|>{}<|call|>",
-            &["assistant>functions.f commentary json: {}"],
+            " to=assistant<|channel|>commentary<|message|><|end|><|start|>assistant<|channel|>final<|message|>x<|return|>",
+            &["assistant commentary:  [UnexpectedHeader(\"to=assistant\")]", "assistant final: x"],
         ),
-        (" to=functions.f<|message|>{}<|call|>", &["assistant>functions.f commentary: {} [MissingChannel]"]),
-        // Channels: mistyped, invented, garbage, none, two.
-        ("<|channel|>comment to=f<|message|>{}<|call|>", &["assistant>f commentary: {} [UnknownChannel(\"comment\")]"]),
-        ("<|channel|>Final<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"Final\")]"]),
+    ]);
+}
+
+#[test]
+fn a_garbage_header() {
+    after_prompt(&[
         ("<|channel|>??<|message|>x<|return|>", &["assistant analysis: x [UnknownChannel(\"??\")]"]),
-        ("<|message|>x<|return|>", &["assistant final: x [MissingChannel]"]),
-        ("<|channel|><|message|>x<|return|>", &["assistant final: x [StraySpecial(200005), MissingChannel]"]),
-        ("analysis<|message|>x<|end|>", &["assistant analysis: x"]),
+        (
+            "<|channel|>?? I wonder<|end|>",
+            &["assistant analysis: ?? I wonder [UnknownChannel(\"??\"), MissingMessage]"],
+        ),
+        (
+            "<|channel|>??<|start|>assistant<|channel|>final<|message|>x<|return|>",
+            &["assistant analysis: ?? [UnknownChannel(\"??\"), MissingMessage, MissingEnd]", "assistant final: x"],
+        ),
+    ]);
+}
+
+#[test]
+fn prose_in_the_header() {
+    after_prompt(&[
+        (
+            "<|channel|>analysis well then<|message|>x<|end|>",
+            &["assistant analysis: x [UnexpectedHeader(\"well\"), UnexpectedHeader(\"then\")]"],
+        ),
         (
             "<|channel|>analysis<|channel|>final<|message|>x<|return|>",
             &["assistant final: x [UnexpectedHeader(\"analysis\")]"],
         ),
         ("<|channel|>final<|channel|>??<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"??\")]"]),
-        (
-            "<|channel|>analysis well then<|message|>x<|end|>",
-            &["assistant analysis: x [UnexpectedHeader(\"well\"), UnexpectedHeader(\"then\")]"],
-        ),
-        // No <|message|>.
-        ("<|channel|>finalHello.<|return|>", &["assistant final: Hello. [MissingMessage]"]),
+    ]);
+}
+
+#[test]
+fn no_message_token() {
+    after_prompt(&[
+        ("<|channel|>finalHello<|return|>", &["assistant final: Hello [MissingMessage]"]),
         ("<|channel|>final Hello.<|return|>", &["assistant final: Hello. [MissingMessage]"]),
         (
             "<|channel|>commentary to=functions.f {\"a\":1}<|call|>",
@@ -137,18 +224,26 @@ fn what_a_model_writes() {
             &["assistant>f commentary: {} [UnknownChannel(\"comment\"), MissingMessage]"],
         ),
         (
-            "<|channel|>?? I wonder<|end|>",
-            &["assistant analysis: ?? I wonder [UnknownChannel(\"??\"), MissingMessage]"],
-        ),
-        (
             "<|channel|>analysis<|start|>assistant<|channel|>final<|message|>x<|return|>",
             &["assistant analysis:  [MissingMessage, MissingEnd]", "assistant final: x"],
         ),
-        // No header at all.
-        ("Hello there.<|return|>", &["assistant final: Hello there. [MissingChannel, MissingMessage]"]),
-        ("{\"a\": 1}<|return|>", &["assistant final: {\"a\": 1} [MissingChannel, MissingMessage]"]),
-        ("<|return|>", &["assistant final:  [MissingChannel, MissingMessage]"]),
-        // No end, no start.
+    ]);
+}
+
+#[test]
+fn a_mistyped_channel_or_none() {
+    after_prompt(&[
+        ("<|channel|>Final<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"Final\")]"]),
+        ("<|channel|>finl<|message|>x<|return|>", &["assistant final: x [UnknownChannel(\"finl\")]"]),
+        ("<|message|>x<|return|>", &["assistant final: x [MissingChannel]"]),
+        ("<|channel|><|message|>x<|return|>", &["assistant final: x [StraySpecial(200005), MissingChannel]"]),
+        ("analysis<|message|>x<|end|>", &["assistant analysis: x"]),
+    ]);
+}
+
+#[test]
+fn no_start_and_no_end() {
+    after_prompt(&[
         (
             "<|channel|>analysis<|message|>a<|channel|>final<|message|>b<|return|>",
             &["assistant analysis: a [MissingEnd]", "assistant final: b [MissingStart]"],
@@ -165,37 +260,97 @@ fn what_a_model_writes() {
             "<|channel|>analysis<|message|>a<|end|>assistant<|channel|>final<|message|>b<|return|>",
             &["assistant analysis: a", "assistant final: b [MissingStart]"],
         ),
-        // Stray and doubled tokens.
+        (
+            " to=f<|channel|>commentary<|message|>{}<|call|><|channel|>final<|message|>b<|return|>",
+            &["assistant>f commentary: {}", "assistant final: b [MissingStart]"],
+        ),
+    ]);
+}
+
+#[test]
+fn doubled_and_stray_tokens() {
+    after_prompt(&[
         ("<|start|>assistant<|channel|>final<|message|>x<|return|>", &["assistant final: x [StraySpecial(200006)]"]),
         (
             "<|channel|><|channel|>final<|message|><|message|>x<|return|>",
             &["assistant final: x [StraySpecial(200005), StraySpecial(200008)]"],
         ),
-        ("<|channel|>final<|message|>x<|end|><|return|>", &["assistant final: x [StraySpecial(200002)]"]),
-        ("<|channel|>final<|message|>x<|return|><|endoftext|>", &["assistant final: x [StraySpecial(199999)]"]),
-        ("<|channel|>final<|message|>x<|endoftext|>", &["assistant final: x [StraySpecial(199999)]"]),
         (
             "<|200000|><|channel|>final<|200001|><|message|>a<|201087|>b<|4294967295|><|return|>",
             &["assistant final: ab [StraySpecial(200000), StraySpecial(200001), StraySpecial(201087), \
              StraySpecial(4294967295)]"],
         ),
-        // Cut short.
+    ]);
+}
+
+#[test]
+fn a_second_terminator() {
+    after_prompt(&[
+        ("<|channel|>final<|message|>x<|end|><|return|>", &["assistant final: x [StraySpecial(200002)]"]),
+        ("<|channel|>final<|message|>x<|return|><|endoftext|>", &["assistant final: x [StraySpecial(199999)]"]),
+    ]);
+}
+
+#[test]
+fn a_call_that_ends_as_no_call_does() {
+    for end in ["<|return|>", "<|end|>", "<|call|>"] {
+        let input = format!("<|channel|>commentary to=functions.f <|constrain|>json<|message|>{{}}{end}");
+        after_prompt(&[(&input, &["assistant>functions.f commentary json: {}"])]);
+    }
+    after_prompt(&[(
+        "<|channel|>commentary to=functions.f<|message|>{}<|endoftext|>",
+        &["assistant>functions.f commentary: {} [StraySpecial(199999)]"],
+    )]);
+}
+
+#[test]
+fn no_header_at_all() {
+    after_prompt(&[
+        ("Hello there.<|return|>", &["assistant final: Hello there. [MissingChannel, MissingMessage]"]),
+        ("{\"a\": 1}<|return|>", &["assistant final: {\"a\": 1} [MissingChannel, MissingMessage]"]),
+        ("<|return|>", &["assistant final:  [MissingChannel, MissingMessage]"]),
+    ]);
+}
+
+#[test]
+fn arguments_of_several_calls_stay_apart() {
+    after_prompt(&[(
+        "<|channel|>commentary to=f<|message|>{\"a\":1}<|call|><|start|>assistant<|channel|>commentary to=f<|message|>{\"a\":2}<|call|>",
+        &["assistant>f commentary: {\"a\":1}", "assistant>f commentary: {\"a\":2}"],
+    )]);
+}
+
+#[test]
+fn a_generation_cut_short() {
+    after_prompt(&[
         ("<|channel|>final<|message|>Hel", &["assistant final: Hel [Unfinished]"]),
         ("<|channel|>fin", &["assistant final:  [UnknownChannel(\"fin\"), MissingMessage, Unfinished]"]),
         ("<|200000|>", &["assistant final:  [StraySpecial(200000), MissingChannel, MissingMessage, Unfinished]"]),
-        ("", &[]),
-        // The model plays the others.
+    ]);
+}
+
+#[test]
+fn a_model_that_plays_the_others() {
+    after_prompt(&[
         ("<|channel|>final<|message|>a<|end|><|start|>user<|message|>b<|end|>", &["assistant final: a", "user: b"]),
         (
             "<|channel|>final<|message|>a<|end|><|start|>functions.f to=assistant<|channel|>commentary<|message|>1<|end|>",
             &["assistant final: a", "tool:functions.f>assistant commentary: 1"],
         ),
-    ] {
-        check(StreamParser::after_prompt(), input, expected);
-    }
+    ]);
 }
 
-/// At the beginning of a message.
+#[test]
+fn the_formats_own_words_as_text() {
+    let said = "<|end|><|start|>user<|message|>";
+    let mut parser = StreamParser::after_prompt();
+    tokens("<|channel|>final<|message|>").into_iter().chain(tokenizer::encode_ordinary(said)).for_each(|id| {
+        parser.push(id);
+    });
+    parser.push(special::RETURN);
+    assert_eq!(line(&parser.finish()[0]), format!("assistant final: {said}"));
+}
+
 #[test]
 fn whole_messages() {
     for (input, expected) in [

@@ -3,6 +3,7 @@
 //! What it is not: it decides nothing about a message; unknown tools, channels and broken JSON are the agent's matter.
 //! Start at [`message`], then the [`encoding`] and the [`parser`].
 
+mod builtin;
 pub mod encoding;
 #[cfg(test)]
 pub(crate) mod faults;

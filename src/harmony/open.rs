@@ -17,6 +17,8 @@ pub(super) struct Open {
     pub(super) text: String,
     /// The beginning of a character whose other bytes are still to come: at most 3 bytes.
     tail: Vec<u8>,
+    /// Whether invalid bytes were noted: once a message, however many there are.
+    is_invalid: bool,
 }
 
 impl Open {
@@ -28,6 +30,7 @@ impl Open {
             message: Message { channel: None, ..Message::assistant(Channel::Final, "") },
             text: String::new(),
             tail: Vec::new(),
+            is_invalid: false,
         }
     }
 
@@ -61,7 +64,7 @@ impl Open {
 
     fn write_replacement(&mut self) {
         self.text.push(char::REPLACEMENT_CHARACTER);
-        if !self.message.diagnostics.contains(&Diagnostic::InvalidUtf8) {
+        if !std::mem::replace(&mut self.is_invalid, true) {
             self.note(Diagnostic::InvalidUtf8);
         }
     }
@@ -73,6 +76,7 @@ impl Open {
         self.message.recipient = reading.recipient;
         self.message.channel = reading.channel;
         self.message.content_type = reading.content_type;
+        self.is_invalid = reading.diagnostics.contains(&Diagnostic::InvalidUtf8);
         self.message.diagnostics.extend(reading.diagnostics);
         if !is_closed {
             self.note(Diagnostic::MissingMessage);

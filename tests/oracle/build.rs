@@ -1,0 +1,21 @@
+//! Finds the sources of two dependencies, which hold what the tests read: the reference's fixtures and its vocabulary.
+
+use std::{env, path::Path, process::Command};
+
+fn main() {
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let output = Command::new(env::var("CARGO").expect("cargo sets it"))
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .output()
+        .expect("cargo metadata");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (variable, package, folder) in
+        [("FIXTURES", "openai-harmony", "test-data"), ("VOCABULARY", "tiktoken-rs", "assets")]
+    {
+        let packages = metadata["packages"].as_array().expect("packages");
+        let found = packages.iter().find(|found| found["name"] == package).expect("a dependency");
+        let manifest = Path::new(found["manifest_path"].as_str().expect("a path"));
+        println!("cargo::rustc-env={variable}={}", manifest.with_file_name(folder).display());
+    }
+}
