@@ -158,6 +158,7 @@ impl AgentBuilder {
         } else {
             None
         };
+        let wants_json = self.response_format.is_some();
         let encoding = Encoding::new();
         let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
         let date = self.world.clock.zone().to_datetime(date).date();
@@ -193,6 +194,7 @@ impl AgentBuilder {
             world: self.world,
             sampling: self.sampling,
             grammar,
+            wants_json,
             limits: self.limits,
             transcript,
             usage: super::Usage::default(),

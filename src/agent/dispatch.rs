@@ -3,7 +3,9 @@
 //! The recipient counts first, the channel second. Whatever the model can repair (no such tool, bad arguments, a denial,
 //! a crash, a timeout) is a reply to it.
 
+use super::nudge::{meant_as_call, nudge};
 use super::step::Step;
+use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
@@ -39,6 +41,8 @@ pub(super) struct Calls {
     /// How often each call, recipient and arguments as the model wrote them, was made since something last changed.
     seen: HashMap<(String, String), usize>,
     last_denied: bool,
+    /// Whether the model was told how a call is made.
+    is_nudged: bool,
 }
 
 impl Calls {
@@ -62,13 +66,28 @@ impl Agent {
         if step.finish == Finish::Length {
             return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::TokenLimit }));
         }
-        Ok(match text.filter(|text| !text.trim().is_empty()) {
+        let text = text.filter(|text| !text.trim().is_empty());
+        if step.cut.is_none() && !turn.calls.is_nudged && self.calls_in_vain(&step.messages) {
+            turn.calls.is_nudged = true;
+            turn.events.event(Event::Warning("the model wrote a call as text; it is told how to make one".into()));
+            self.append_rendered(nudge()).await?;
+            return Ok(Dispatched::Replied);
+        }
+        Ok(match text {
+            Some(text) if step.cut == Some(Cut::Repetition) => {
+                Dispatched::Ended(Answer { text, end: TurnEnd::Repetition })
+            }
             Some(text) => {
                 let end = if turn.calls.last_denied { TurnEnd::Denied } else { TurnEnd::Answered };
                 Dispatched::Ended(Answer { text, end })
             }
             None => Dispatched::Nothing,
         })
+    }
+
+    /// Whether a step that calls nothing was meant to. An answer that has to be JSON is one, whatever it looks like.
+    fn calls_in_vain(&self, messages: &[Message]) -> bool {
+        !self.wants_json && messages.iter().any(|message| meant_as_call(message, &self.toolbox))
     }
 
     /// Runs a call and writes its reply into the transcript.

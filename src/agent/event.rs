@@ -76,6 +76,8 @@ pub enum TurnEnd {
     NoAnswer,
     /// The last call of the turn was denied, whatever the model said then.
     Denied,
+    /// The model said the same thing again and again; the answer is what it said until it was stopped.
+    Repetition,
     /// [`Limits::max_steps`](super::Limits::max_steps).
     StepLimit,
     /// [`Limits::max_tokens`](super::Limits::max_tokens).
@@ -95,6 +97,7 @@ impl TurnEnd {
             Self::Answered => "answered",
             Self::NoAnswer => "no_answer",
             Self::Denied => "denied",
+            Self::Repetition => "repetition",
             Self::StepLimit => "step_limit",
             Self::TokenLimit => "token_limit",
             Self::TimeLimit => "time_limit",

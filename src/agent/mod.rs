@@ -6,11 +6,13 @@
 mod builder;
 mod dispatch;
 mod event;
+mod nudge;
 mod prompt;
 mod step;
 #[cfg(test)]
 mod tests;
 mod transcript;
+mod watch;
 
 pub use builder::AgentBuilder;
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
@@ -40,6 +42,8 @@ pub struct Agent {
     sampling: SamplingParams,
     /// What a turn may be; `None` leaves the model free.
     grammar: Option<Arc<TurnGrammar>>,
+    /// Whether an answer has to be JSON.
+    wants_json: bool,
     limits: Limits,
     transcript: Transcript,
     usage: Usage,
@@ -54,6 +58,8 @@ pub struct Limits {
     pub max_steps: usize,
     /// Generated tokens a turn.
     pub max_tokens: usize,
+    /// Tokens of reasoning a generation; after them the model is made to answer.
+    pub max_reasoning_tokens: usize,
     /// A turn's time, approvals included.
     pub max_time: Duration,
     /// A call's time, whatever limit the tool has of its own.
@@ -65,6 +71,7 @@ impl Default for Limits {
         Self {
             max_steps: 20,
             max_tokens: 16_384,
+            max_reasoning_tokens: 8_192,
             max_time: Duration::from_secs(3600),
             max_call_time: Duration::from_secs(120),
         }

@@ -1,5 +1,6 @@
 //! A step: one generation, parsed while it runs.
 
+use super::watch::{Cut, Watch};
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Constrained, Finish, Progress, Request};
 use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role, TurnGrammar};
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub(super) struct Step {
     pub(super) messages: Vec<Message>,
     pub(super) finish: Finish,
+    /// Why it was stopped before the model stopped.
+    pub(super) cut: Option<Cut>,
 }
 
 impl Agent {
@@ -47,16 +50,20 @@ impl Agent {
             cancel: enough.clone(),
         };
         let events = &mut *turn.events;
+        let mut watch = Watch::new(self.limits.max_reasoning_tokens);
+        let mut cut = None;
         let generation = self
             .engine
             .generate(request, &mut |progress| match progress {
                 Progress::Prefill { done, total } => events.event(Event::Prefill { done, total }),
                 Progress::Token(_) if enough.is_cancelled() => {}
                 Progress::Token(token) => {
-                    for event in parser.push(token).into_iter().filter_map(shown) {
+                    let delta = parser.push(token);
+                    cut = watch.push(token, delta.as_ref().and_then(|delta| delta.channel));
+                    if let Some(event) = delta.and_then(shown) {
                         events.event(event);
                     }
-                    if parser.finished().last().is_some_and(|parsed| ends_a_step(&parsed.message)) {
+                    if cut.is_some() || parser.finished().last().is_some_and(|parsed| ends_a_step(&parsed.message)) {
                         enough.cancel();
                     }
                 }
@@ -77,11 +84,17 @@ impl Agent {
         if let Some(event) = parser.close().and_then(shown) {
             turn.events.event(event);
         }
-        Ok(Step { messages: self.keep(turn, parser.finish()), finish: generation.finish })
+        if let Some(cut) = cut {
+            turn.events.event(Event::Warning(match cut {
+                Cut::Repetition => "the model says the same thing again and again; it was stopped".into(),
+                Cut::Reasoning => "the model has thought long enough; it is made to answer".into(),
+            }));
+        }
+        Ok(Step { messages: self.keep(turn, parser.finish(), cut), finish: generation.finish, cut })
     }
 
     /// Puts a generation's messages into the transcript with their own ids.
-    fn keep(&mut self, turn: &mut Turn<'_>, parsed: Vec<Parsed>) -> Vec<Message> {
+    fn keep(&mut self, turn: &mut Turn<'_>, parsed: Vec<Parsed>, cut: Option<Cut>) -> Vec<Message> {
         let mut messages = Vec::with_capacity(parsed.len());
         for (n, Parsed { message, tokens }) in parsed.into_iter().enumerate() {
             if message.author.role != Role::Assistant {
@@ -100,12 +113,8 @@ impl Agent {
             // The first message continues the generation prompt, whose ids are not the model's.
             let mut ids = if n == 0 { self.encoding.generation_prompt() } else { Vec::new() };
             ids.extend(tokens);
-            if message.diagnostics.contains(&Diagnostic::Unfinished) {
-                // Cut off by a limit or a cancellation. Words the user has seen stay; half a call or half a header goes.
-                let seen = message.recipient.is_none() && message.text().is_some_and(|text| !text.is_empty());
-                if !seen {
-                    continue;
-                }
+            if !is_worth_keeping(&message, cut) {
+                continue;
             }
             let last = ends_a_step(&message);
             self.transcript.push_generated(message.clone(), ids);
@@ -116,6 +125,18 @@ impl Agent {
         }
         messages
     }
+}
+
+/// Whether the model should read it again. Not so what a limit or a cancellation cut off before anyone saw it (half a
+/// call, half a header), a malformed message that says nothing, and thoughts that go round in circles: reading them
+/// again would set them off again.
+fn is_worth_keeping(message: &Message, cut: Option<Cut>) -> bool {
+    let says_something = message.text().is_some_and(|text| !text.is_empty());
+    if message.diagnostics.contains(&Diagnostic::Unfinished) {
+        let circles = cut == Some(Cut::Repetition) && message.channel != Some(Channel::Final);
+        return message.recipient.is_none() && says_something && !circles;
+    }
+    says_something || message.is_call() || message.diagnostics.is_empty()
 }
 
 /// Whether nothing of the model's may follow: a call, an answer, or words that it puts into another's mouth.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::scripted::ScriptedEngine;
-use crate::harmony::{special, tokenizer};
+use crate::harmony::{ResponseFormat, special, tokenizer};
 use crate::journal::{CallEnd, Origin};
 use crate::policy::{Approval, Pending};
 use crate::tool::ToolError;
@@ -204,6 +204,71 @@ async fn a_model_that_only_thinks_is_made_to_answer_once() {
     let engine_ = engine(&[thinks, "<|return|>"]);
     let (answer, ..) = turn(&mut agent(&engine_).await, &engine_).await;
     assert_eq!(answer.end, TurnEnd::NoAnswer);
+}
+
+#[tokio::test]
+async fn a_call_that_is_only_text_is_not_run_and_the_model_is_told_once() {
+    let as_text = [
+        "<|channel|>final<|message|>```json\n{\"name\": \"echo\", \"arguments\": {\"word\": \"hi\"}}\n```<|return|>",
+        "<|channel|>commentary<|message|>{\"word\": \"hi\"}<|return|>",
+        "<|channel|>final<|message|><tool_call>{\"name\": \"echo\"}</tool_call><|return|>",
+    ];
+    for text in as_text {
+        let engine_ = engine(&[text, &call("functions.echo", r#"{"word": "hi"}"#), ANSWER]);
+        let (answer, events, prompt) = turn(&mut agent(&engine_).await, &engine_).await;
+        assert_eq!(answer, Answer { text: "Done.".into(), end: TurnEnd::Answered }, "{text}");
+        assert_eq!(replies(&events), [(CallOutcome::Ok, "<|end|>hi")], "{text}");
+        assert!(prompt.contains("[200006]developer[200008]Nothing was called"), "{prompt}");
+        // Said again, it is what the model wants to say.
+        let engine_ = engine(&[text, &text.replace("commentary", "final")]);
+        let (answer, events, _) = turn(&mut agent(&engine_).await, &engine_).await;
+        assert_eq!((answer.end, replies(&events).len()), (TurnEnd::Answered, 0), "{text}");
+    }
+    // An answer that has to be JSON is one.
+    let engine = engine(&[as_text[0]]);
+    let form = ResponseFormat { name: "answer".into(), description: String::new(), schema: serde_json::json!({}) };
+    let builder = Agent::builder().engine(engine.clone()).tool(echo()).response_format(form);
+    assert_eq!(turn(&mut builder.build().await.unwrap(), &engine).await.0.end, TurnEnd::Answered);
+}
+
+#[tokio::test]
+async fn a_model_that_goes_round_in_circles_is_stopped() {
+    let round = "I will think. ".repeat(2_000);
+    let thinks = format!("<|channel|>analysis<|message|>{round}<|end|>");
+    let engine_ = engine(&[&thinks, "Well.<|return|>"]);
+    let (answer, events, prompt) = turn(&mut agent(&engine_).await, &engine_).await;
+    assert_eq!(answer, Answer { text: "Well.".into(), end: TurnEnd::Answered });
+    assert!(!prompt.contains("I will think."), "it does not read its circles again: {prompt}");
+    assert!(matches!(events.last(), Some(Event::TurnEnded { usage, .. }) if usage.generated_tokens < 1_000));
+
+    let engine_ = engine(&[&format!("<|channel|>final<|message|>{round}<|return|>"), ANSWER]);
+    let mut agent_ = agent(&engine_).await;
+    let (answer, ..) = turn(&mut agent_, &engine_).await;
+    assert_eq!(answer.end, TurnEnd::Repetition);
+    assert!(answer.text.starts_with("I will think.") && answer.text.len() < 10_000);
+    assert_eq!(turn(&mut agent_, &engine_).await.0.end, TurnEnd::Answered, "the session goes on");
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_too_long_is_made_to_answer() {
+    let long: String = (0..500).map(|n| format!("{n} ")).collect();
+    let engine = engine(&[&format!("<|channel|>analysis<|message|>{long}<|end|>"), "Well.<|return|>"]);
+    let mut agent = agent(&engine).await;
+    agent.limits.max_reasoning_tokens = 100;
+    let (answer, events, prompt) = turn(&mut agent, &engine).await;
+    assert_eq!(answer, Answer { text: "Well.".into(), end: TurnEnd::Answered });
+    assert!(prompt.contains("1 2 3 ") && !prompt.contains(" 499"), "what it thought so far stays: {prompt}");
+    assert!(events.iter().any(|event| matches!(event, Event::Warning(text) if text.contains("long enough"))));
+}
+
+#[tokio::test]
+async fn a_stub_that_says_nothing_is_not_kept() {
+    let stub = " to=assistant<|channel|>commentary<|message|><|end|><|start|>assistant";
+    let engine = engine(&[&format!("{stub}{ANSWER}"), ANSWER]);
+    let mut agent = agent(&engine).await;
+    assert_eq!(turn(&mut agent, &engine).await.0.text, "Done.");
+    let (_, _, prompt) = turn(&mut agent, &engine).await;
+    assert!(!prompt.contains("to=assistant"), "{prompt}");
 }
 
 #[tokio::test]

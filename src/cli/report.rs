@@ -230,6 +230,8 @@ pub(super) fn ended(end: TurnEnd) -> Option<Failure> {
             .help("ask in other words, or use a larger model with --model"),
         TurnEnd::Denied => Failure::new(exit::DENIED, "a call that the model needed was not allowed")
             .help("in a terminal you are asked; --approve always or a --policy of your own allow it unasked"),
+        TurnEnd::Repetition => Failure::new(exit::LIMIT, "stopped: the model said the same thing again and again")
+            .help("ask in other words, or try another --temperature"),
         TurnEnd::StepLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of generations")
             .help("--max-steps allows more"),
         TurnEnd::TokenLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of tokens")
@@ -304,6 +306,7 @@ mod tests {
     fn every_end_has_its_code() {
         for (end, code) in [
             (TurnEnd::NoAnswer, 1),
+            (TurnEnd::Repetition, 3),
             (TurnEnd::StepLimit, 3),
             (TurnEnd::TokenLimit, 3),
             (TurnEnd::TimeLimit, 3),

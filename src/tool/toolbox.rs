@@ -27,6 +27,9 @@ const TRAINED_NAMES: &[&str] = &[
     "developer",
 ];
 
+/// What models write right behind a name, without the space that ends it.
+const GLUED: &[&str] = &["json", "code", "commentary", "analysis", "assistant"];
+
 const MAX_NAME_LENGTH: usize = 64;
 
 /// The tools of a session, in the order of their declarations.
@@ -140,21 +143,22 @@ impl Toolbox {
     }
 
     /// The tool that a recipient means: `functions.notes_add`, the bare name, the identity `notes.add`, or the one tool
-    /// whose own part of the name it is (`add`).
+    /// whose own part of the name it is (`add`). A header's next word may be glued to it (`notes_addjson`).
     pub fn resolve(&self, recipient: &str) -> Result<&Registered, UnknownTool> {
         let name = recipient.strip_prefix("functions.").unwrap_or(recipient);
+        let unglued = || GLUED.iter().find_map(|word| self.find(name.strip_suffix(word)?));
+        self.find(name).or_else(unglued).ok_or_else(|| UnknownTool {
+            recipient: name.chars().take(MAX_NAME_LENGTH).collect(),
+            names: self.tools.iter().map(|tool| tool.name.clone()).collect(),
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Registered> {
         let exact = |tool: &&Registered| tool.name == name || tool.spec().id.to_string() == name;
-        if let Some(found) = self.tools.iter().find(exact) {
-            return Ok(found);
-        }
-        let mut by_part = self.tools.iter().filter(|tool| tool.spec().id.tool == name);
-        match (by_part.next(), by_part.next()) {
-            (Some(found), None) => Ok(found),
-            _ => Err(UnknownTool {
-                recipient: name.chars().take(MAX_NAME_LENGTH).collect(),
-                names: self.tools.iter().map(|tool| tool.name.clone()).collect(),
-            }),
-        }
+        self.tools.iter().find(exact).or_else(|| {
+            let mut by_part = self.tools.iter().filter(|tool| tool.spec().id.tool == name);
+            by_part.next().filter(|_| by_part.next().is_none())
+        })
     }
 }
 
@@ -217,6 +221,8 @@ mod tests {
             ("functions.now", "clock.now"),
             ("functions.bash_tool", "bash.bash"),
             ("bash", "bash.bash"),
+            ("functions.calcjson", "calc.calc"),
+            ("notes_addcommentary", "notes.add"),
         ] {
             assert_eq!(toolbox.resolve(recipient).unwrap().spec().id.to_string(), id, "{recipient}");
         }
