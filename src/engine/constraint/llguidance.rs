@@ -1,123 +1,112 @@
-//! The library that masks tokens, and the vocabulary as it wants it. The only file that names llguidance.
+//! The library that masks tokens. With the [`vocabulary`](super::vocabulary) the only file that names llguidance.
 //!
-//! The vocabulary's tables take some tenths of a second to build. A program in a hurry calls [`warm`] on a thread of its own
-//! while the model loads. Start at [`Matcher`].
+//! The vocabulary's tables take about a tenth of a second to build. A program in a hurry calls [`warm`] on a thread of its
+//! own while the model loads. Start at [`Matcher`].
 
+use super::vocabulary::{INSIDE, Insides, Vocabulary};
 use super::{Allowed, GrammarError};
-use crate::harmony::{Token, special, tokenizer};
-use llguidance::api::{StopReason, TopLevelGrammar};
-use llguidance::toktrie::{InferenceCapabilities, SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
-use llguidance::{ParserFactory, api::ParserLimits};
+use crate::harmony::Token;
+use llguidance::ParserFactory;
+use llguidance::api::{ParserLimits, StopReason, TopLevelGrammar};
+use llguidance::toktrie::{InferenceCapabilities, TokEnv};
 use std::sync::{Arc, LazyLock};
 
 /// Builds the tables now instead of at the first grammar.
 pub fn warm() {
-    LazyLock::force(&FACTORY);
+    LazyLock::force(&TABLES);
 }
 
-static FACTORY: LazyLock<Result<ParserFactory, String>> = LazyLock::new(|| {
-    let vocabulary: TokEnv = Arc::new(Vocabulary::new());
+struct Tables {
+    factory: ParserFactory,
+    vocabulary: Arc<Vocabulary>,
+    insides: Arc<Insides>,
+}
+
+static TABLES: LazyLock<Result<Tables, String>> = LazyLock::new(|| {
+    let vocabulary = Arc::new(Vocabulary::new());
+    let env: TokEnv = vocabulary.clone();
     let capabilities = InferenceCapabilities { ff_tokens: true, ..InferenceCapabilities::default() };
-    // The tokens of a string's inside, whose mask is kept ready: it is most of the vocabulary.
-    let slices = [r#"[^"\\\x00-\x1F\x7F]+"#.to_owned()];
-    let mut factory = ParserFactory::new(&vocabulary, capabilities, &slices).map_err(|error| error.to_string())?;
+    let mut factory =
+        ParserFactory::new(&env, capabilities, &[INSIDE.to_owned()]).map_err(|error| error.to_string())?;
     factory.quiet();
     *factory.limits_mut() = ParserLimits { verbose_errors: false, ..ParserLimits::default() };
-    Ok(factory)
+    let insides = Arc::new(vocabulary.complete());
+    Ok(Tables { factory, vocabulary, insides })
 });
 
-/// o200k_harmony, with its special tokens under the names that a grammar writes: `<|start|>`.
-struct Vocabulary {
-    trie: TokTrie,
-}
-
-impl Vocabulary {
-    fn new() -> Self {
-        let words: Vec<Vec<u8>> = (0..special::N_VOCAB as Token)
-            .map(|token| match (tokenizer::decode_bytes(token), special::name(token)) {
-                (Some(bytes), _) => bytes.to_vec(),
-                (None, Some(name)) => [&[TokTrie::SPECIAL_TOKEN_MARKER], name.as_bytes()].concat(),
-                // Reserved: never allowed.
-                (None, None) => Vec::new(),
-            })
-            .collect();
-        let info = TokRxInfo::new(special::N_VOCAB as u32, special::ENDOFTEXT);
-        Self { trie: TokTrie::from(&info, &words) }
-    }
-}
-
-impl TokenizerEnv for Vocabulary {
-    fn tok_trie(&self) -> &TokTrie {
-        &self.trie
-    }
-
-    fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<Token> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => tokenizer::encode_ordinary(text),
-            Err(_) => self.trie.greedy_tokenize(bytes),
-        }
-    }
+fn tables() -> Result<&'static Tables, String> {
+    TABLES.as_ref().map_err(Clone::clone)
 }
 
 /// A compiled grammar and how far tokens have come in it.
 #[derive(Clone)]
-pub(super) struct Matcher(llguidance::Matcher);
+pub(super) struct Matcher {
+    matcher: llguidance::Matcher,
+    tables: &'static Tables,
+}
 
 /// Room for a set of tokens.
 #[derive(Clone, Default)]
 pub(super) struct Mask {
-    set: SimpleVob,
+    words: Vec<u32>, // bit b of word w is the token 32 w + b
+    n: usize,
 }
 
 impl Mask {
     pub(super) fn allowed(&self) -> Allowed<'_> {
-        Allowed { words: self.set.as_slice(), n: self.set.num_set() }
+        Allowed { words: &self.words, n: self.n }
     }
 }
 
 impl Matcher {
     /// Compiles a grammar in the library's language, or says why not.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
-        let factory = FACTORY.as_ref().map_err(Clone::clone)?;
-        let parser = factory.create_parser(TopLevelGrammar::from_lark(text.to_owned()));
+        let tables = tables()?;
+        let parser = tables.factory.create_parser(TopLevelGrammar::from_lark(text.to_owned())).map(|mut parser| {
+            parser.bias_computer = tables.insides.clone();
+            parser
+        });
         let matcher = llguidance::Matcher::new(parser);
         match matcher.get_error() {
             Some(problem) => Err(problem),
-            None => Ok(Self(matcher)),
+            None => Ok(Self { matcher, tables }),
         }
     }
 
     /// A copy that shares nothing.
     pub(super) fn apart(&self) -> Self {
-        Self(self.0.deep_clone())
+        Self { matcher: self.matcher.deep_clone(), tables: self.tables }
     }
 
     /// The tokens that must come next, as the tokenizer would write them.
     pub(super) fn forced(&mut self) -> Result<Vec<Token>, GrammarError> {
-        let tokens = self.0.compute_ff_tokens();
-        self.check().map(|()| tokens)
+        let ranks = self.matcher.compute_ff_tokens();
+        self.check()?;
+        Ok(ranks.into_iter().map(|rank| self.tables.vocabulary.token(rank)).collect())
     }
 
     pub(super) fn accept(&mut self, token: Token) -> bool {
-        self.0.try_consume_tokens(&[token]).is_ok_and(|n| n == 1)
+        self.matcher.try_consume_tokens(&[self.tables.vocabulary.rank(token)]).is_ok_and(|n| n == 1)
     }
 
     /// Whether nothing may follow.
     pub(super) fn is_at_end(&self) -> Result<bool, GrammarError> {
         self.check()?;
-        Ok(self.0.is_stopped())
+        Ok(self.matcher.is_stopped())
     }
 
     pub(super) fn mask(&mut self, into: &mut Mask) -> Result<(), GrammarError> {
-        into.set = self.0.compute_mask().map_err(|error| GrammarError::Stopped(error.to_string()))?;
+        let ranks = self.matcher.compute_mask().map_err(|error| GrammarError::Stopped(error.to_string()))?;
+        self.tables.insides.tokens(&ranks, &mut into.words);
+        into.n = ranks.num_set();
         Ok(())
     }
 
     fn check(&self) -> Result<(), GrammarError> {
-        if let Some(problem) = self.0.get_error() {
+        if let Some(problem) = self.matcher.get_error() {
             return Err(GrammarError::Stopped(problem));
         }
-        match self.0.stop_reason() {
+        match self.matcher.stop_reason() {
             reason if reason.is_ok() => Ok(()),
             reason => Err(GrammarError::Stopped(reason_text(reason))),
         }

@@ -1,7 +1,7 @@
 //! A [`TurnGrammar`] made executable: which tokens may come next, which must, and how a turn is brought to its end.
 //!
 //! What it is not: it samples nothing and runs no model. The grammar language is `lark`'s matter; the library that masks
-//! tokens is named in `llguidance` alone. Start at [`CompiledGrammar::new`] and [`Constraint::next`].
+//! tokens is named in `llguidance` and `vocabulary` alone. Start at [`CompiledGrammar::new`] and [`Constraint::next`].
 
 mod closing;
 #[cfg(test)]
@@ -13,6 +13,7 @@ mod region;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 pub use llguidance::warm;
 pub use schema::Inexpressible;
@@ -109,7 +110,7 @@ fn bits(word_idx: usize, mut word: u32) -> impl Iterator<Item = Token> {
 }
 
 impl CompiledGrammar {
-    /// Compiles it. Takes milliseconds, and some tenths of a second more the first time in a process unless [`warm`] was
+    /// Compiles it. Takes milliseconds, and about a tenth of a second more the first time in a process unless [`warm`] was
     /// called before.
     pub fn new(grammar: Arc<TurnGrammar>) -> Result<Self, GrammarError> {
         if grammar.calls.is_empty() && grammar.answer.is_none() {
