@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What came of a step.
 pub(super) enum Dispatched {
-    /// A call was answered; the model goes on.
+    /// A call was answered, or what looked like one; the model goes on.
     Replied,
     /// The turn is over.
     Ended(Answer),
@@ -53,8 +53,14 @@ impl Calls {
 }
 
 impl Agent {
-    /// Acts on a step: at most one call, because a call stops the generation.
-    pub(super) async fn dispatch(&mut self, turn: &mut Turn<'_>, step: Step) -> Result<Dispatched, AgentError> {
+    /// Acts on a step: at most one call, because a call stops the generation. `is_final` says that the model cannot call
+    /// anything after it.
+    pub(super) async fn dispatch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        step: Step,
+        is_final: bool,
+    ) -> Result<Dispatched, AgentError> {
         // A call that a cancelled turn has just made is in the transcript and gets its reply too.
         if let Some(call) = step.messages.iter().find(|message| message.is_call()) {
             return self.reply_to(turn, call).await;
@@ -67,7 +73,9 @@ impl Agent {
             return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::TokenLimit }));
         }
         let text = text.filter(|text| !text.trim().is_empty());
-        if step.cut.is_none() && !turn.calls.is_nudged && self.calls_in_vain(&step.messages) {
+        // Not after a denial: the model may well be telling what it would have called.
+        let may_call = !is_final && step.cut.is_none() && !turn.calls.last_denied;
+        if may_call && !turn.calls.is_nudged && self.calls_in_vain(&step.messages) {
             turn.calls.is_nudged = true;
             turn.events.event(Event::Warning("the model wrote a call as text; it is told how to make one".into()));
             self.append_rendered(nudge()).await?;
@@ -85,9 +93,10 @@ impl Agent {
         })
     }
 
-    /// Whether a step that calls nothing was meant to. An answer that has to be JSON is one, whatever it looks like.
+    /// Whether a step that calls nothing was meant to, by its last word. An answer that has to be JSON is one, whatever it
+    /// looks like.
     fn calls_in_vain(&self, messages: &[Message]) -> bool {
-        !self.wants_json && messages.iter().any(|message| meant_as_call(message, &self.toolbox))
+        !self.wants_json && messages.last().is_some_and(|message| meant_as_call(message, &self.toolbox))
     }
 
     /// Runs a call and writes its reply into the transcript.

@@ -186,13 +186,14 @@ impl Agent {
     /// Steps until an answer or a limit. When the model stops without an answer, it is made to begin one, once.
     async fn run_turn(&mut self, turn: &mut Turn<'_>) -> Result<Answer, AgentError> {
         let mut force_answer = false;
-        for _ in 0..self.limits.max_steps {
+        for n_steps in 1..=self.limits.max_steps {
             let Some(max_tokens) = self.limits.max_tokens.checked_sub(turn.usage.generated_tokens).filter(|n| *n > 0)
             else {
                 return Ok(Answer { text: String::new(), end: TurnEnd::TokenLimit });
             };
             let step = self.generate(turn, max_tokens, force_answer).await?;
-            match self.dispatch(turn, step).await? {
+            let is_last = n_steps == self.limits.max_steps || turn.usage.generated_tokens >= self.limits.max_tokens;
+            match self.dispatch(turn, step, force_answer || is_last).await? {
                 Dispatched::Replied => force_answer = turn.calls.going_in_circles(),
                 Dispatched::Ended(answer) => return Ok(answer),
                 Dispatched::Nothing if force_answer => {

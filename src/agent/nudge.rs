@@ -27,12 +27,13 @@ pub(super) fn meant_as_call(message: &Message, toolbox: &Toolbox) -> bool {
         return false;
     }
     let text = message.text().unwrap_or_default().trim();
+    let names_a_tool = |text: &str| words(text).any(|word| toolbox.named(word).is_some());
     match message.channel {
         // A remark to the user is words; an object is the arguments of a call whose recipient is missing.
         Some(Channel::Commentary) if is_object(text) => true,
         Some(Channel::Commentary | Channel::Final) => {
-            TAGS.iter().any(|tag| text.starts_with(tag))
-                || addressed(text).is_some_and(|name| toolbox.resolve(name).is_ok())
+            (TAGS.iter().any(|tag| text.starts_with(tag)) && names_a_tool(text))
+                || addressed(text).is_some_and(|name| toolbox.named(name).is_some())
                 || std::iter::once(text).chain(fenced(text)).any(|part| is_call_object(part, toolbox))
         }
         _ => false,
@@ -61,7 +62,12 @@ fn fenced(text: &str) -> impl Iterator<Item = &str> {
         .map(|block| block.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).trim())
 }
 
-/// `{"name": "calc", "arguments": ...}`, or the same as the value of `function`.
+/// What may be names in a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.'))
+}
+
+/// `{"name": "calc", "arguments": ...}`, or the same as the value of `function`. With a description it is a declaration.
 fn is_call_object(text: &str, toolbox: &Toolbox) -> bool {
     if !text.starts_with('{') {
         return false;
@@ -69,7 +75,8 @@ fn is_call_object(text: &str, toolbox: &Toolbox) -> bool {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
     let call = value.get("function").filter(|inner| inner.is_object()).unwrap_or(&value);
     let name = ["name", "recipient", "tool", "function"].iter().find_map(|key| call.get(key)?.as_str());
-    name.is_some_and(|name| toolbox.resolve(name).is_ok()) && ARGUMENTS.iter().any(|key| call.get(key).is_some())
+    let is_call = call.get("description").is_none() && ARGUMENTS.iter().any(|key| call.get(key).is_some());
+    is_call && name.is_some_and(|name| toolbox.named(name).is_some())
 }
 
 #[cfg(test)]
@@ -122,6 +129,8 @@ mod tests {
             r#"{"expression": "1"}"#,
             r#"{"name": "Ada", "arguments": 2}"#,
             r#"{"name": "calc"}"#,
+            r#"{"name": "calc", "description": "Computes.", "parameters": {"type": "object"}}"#,
+            "<invoke name=\"other\">",
             "```json\n{\"a\": 1}\n```",
             "functions.calc is the function that I used.",
             "functions.other({})",

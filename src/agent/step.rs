@@ -59,7 +59,7 @@ impl Agent {
                 Progress::Token(_) if enough.is_cancelled() => {}
                 Progress::Token(token) => {
                     let delta = parser.push(token);
-                    cut = watch.push(token, delta.as_ref().and_then(|delta| delta.channel));
+                    cut = watch.push(token, delta.as_ref());
                     if let Some(event) = delta.and_then(shown) {
                         events.event(event);
                     }
@@ -95,7 +95,7 @@ impl Agent {
 
     /// Puts a generation's messages into the transcript with their own ids.
     fn keep(&mut self, turn: &mut Turn<'_>, parsed: Vec<Parsed>, cut: Option<Cut>) -> Vec<Message> {
-        let mut messages = Vec::with_capacity(parsed.len());
+        let mut messages: Vec<Message> = Vec::with_capacity(parsed.len());
         for (n, Parsed { message, tokens }) in parsed.into_iter().enumerate() {
             if message.author.role != Role::Assistant {
                 turn.events.event(Event::Warning(format!(
@@ -110,12 +110,14 @@ impl Agent {
                     turn.events.event(Event::Warning(format!("malformed output, understood anyway: {diagnostic:?}")));
                 }
             }
-            // The first message continues the generation prompt, whose ids are not the model's.
-            let mut ids = if n == 0 { self.encoding.generation_prompt() } else { Vec::new() };
-            ids.extend(tokens);
-            if !is_worth_keeping(&message, cut) {
+            if !is_worth_keeping(&message, &messages, cut) {
                 continue;
             }
+            // The first message continues the generation prompt, whose ids are not the model's; so does the first that is
+            // kept, if it has no start of its own.
+            let continues = n == 0 || messages.is_empty() && message.diagnostics.contains(&Diagnostic::MissingStart);
+            let mut ids = if continues { self.encoding.generation_prompt() } else { Vec::new() };
+            ids.extend(tokens);
             let last = ends_a_step(&message);
             self.transcript.push_generated(message.clone(), ids);
             messages.push(message);
@@ -130,13 +132,16 @@ impl Agent {
 /// Whether the model should read it again. Not so what a limit or a cancellation cut off before anyone saw it (half a
 /// call, half a header), a malformed message that says nothing, and thoughts that go round in circles: reading them
 /// again would set them off again.
-fn is_worth_keeping(message: &Message, cut: Option<Cut>) -> bool {
-    let says_something = message.text().is_some_and(|text| !text.is_empty());
-    if message.diagnostics.contains(&Diagnostic::Unfinished) {
-        let circles = cut == Some(Cut::Repetition) && message.channel != Some(Channel::Final);
-        return message.recipient.is_none() && says_something && !circles;
+fn is_worth_keeping(message: &Message, before: &[Message], cut: Option<Cut>) -> bool {
+    if message.is_call() {
+        return !message.diagnostics.contains(&Diagnostic::Unfinished);
     }
-    says_something || message.is_call() || message.diagnostics.is_empty()
+    let says_something = message.text().is_some_and(|text| !text.trim().is_empty());
+    if cut == Some(Cut::Repetition) && message.channel != Some(Channel::Final) {
+        let is_said = before.iter().any(|said| said.text() == message.text());
+        return says_something && !is_said && !message.diagnostics.contains(&Diagnostic::Unfinished);
+    }
+    says_something || message.diagnostics.is_empty()
 }
 
 /// Whether nothing of the model's may follow: a call, an answer, or words that it puts into another's mouth.

@@ -224,6 +224,15 @@ async fn a_call_that_is_only_text_is_not_run_and_the_model_is_told_once() {
         let (answer, events, _) = turn(&mut agent(&engine_).await, &engine_).await;
         assert_eq!((answer.end, replies(&events).len()), (TurnEnd::Answered, 0), "{text}");
     }
+    // Where nothing can be called any more, or something was denied, it is what the model has to say.
+    let engine_ = engine(&[as_text[0]]);
+    let mut agent_ = agent(&engine_).await;
+    agent_.limits.max_steps = 1;
+    assert_eq!(turn(&mut agent_, &engine_).await.0.end, TurnEnd::Answered);
+    let engine_ = engine(&[&call("functions.echo", r#"{"word": "hi"}"#), as_text[0]]);
+    let policy = Policy::parse("test", "version = 1\n[[rule]]\nid = \"r\"\ntools = [\"*\"]\ndecision = \"deny\"\n");
+    let builder = Agent::builder().engine(engine_.clone()).tool(echo()).policy(policy.unwrap());
+    assert_eq!(turn(&mut builder.build().await.unwrap(), &engine_).await.0.end, TurnEnd::Denied);
     // An answer that has to be JSON is one.
     let engine = engine(&[as_text[0]]);
     let form = ResponseFormat { name: "answer".into(), description: String::new(), schema: serde_json::json!({}) };
@@ -241,11 +250,17 @@ async fn a_model_that_goes_round_in_circles_is_stopped() {
     assert!(!prompt.contains("I will think."), "it does not read its circles again: {prompt}");
     assert!(matches!(events.last(), Some(Event::TurnEnded { usage, .. }) if usage.generated_tokens < 1_000));
 
+    let thoughts = "<|channel|>analysis<|message|>I will think.<|end|><|start|>assistant".repeat(200);
+    let engine_ = engine(&[&thoughts, "Well.<|return|>"]);
+    let (answer, _, prompt) = turn(&mut agent(&engine_).await, &engine_).await;
+    assert_eq!((answer.end, prompt.matches("I will think.").count()), (TurnEnd::Answered, 1));
+
+    let round = "I will think. ".repeat(4_000);
     let engine_ = engine(&[&format!("<|channel|>final<|message|>{round}<|return|>"), ANSWER]);
     let mut agent_ = agent(&engine_).await;
     let (answer, ..) = turn(&mut agent_, &engine_).await;
     assert_eq!(answer.end, TurnEnd::Repetition);
-    assert!(answer.text.starts_with("I will think.") && answer.text.len() < 10_000);
+    assert!(answer.text.starts_with("I will think.") && answer.text.len() < 20_000);
     assert_eq!(turn(&mut agent_, &engine_).await.0.end, TurnEnd::Answered, "the session goes on");
 }
 
@@ -263,12 +278,14 @@ async fn a_model_that_thinks_too_long_is_made_to_answer() {
 
 #[tokio::test]
 async fn a_stub_that_says_nothing_is_not_kept() {
-    let stub = " to=assistant<|channel|>commentary<|message|><|end|><|start|>assistant";
-    let engine = engine(&[&format!("{stub}{ANSWER}"), ANSWER]);
-    let mut agent = agent(&engine).await;
-    assert_eq!(turn(&mut agent, &engine).await.0.text, "Done.");
-    let (_, _, prompt) = turn(&mut agent, &engine).await;
-    assert!(!prompt.contains("to=assistant"), "{prompt}");
+    let whole = format!("[200006]assistant{}", shown(&ids(&ANSWER.replace("<|return|>", "<|end|>"))));
+    for stub in [" to=assistant<|channel|>commentary<|message|><|end|><|start|>assistant", "<|message|><|end|>"] {
+        let engine = engine(&[&format!("{stub}{ANSWER}"), ANSWER]);
+        let mut agent = agent(&engine).await;
+        assert_eq!(turn(&mut agent, &engine).await.0.text, "Done.");
+        let (_, _, prompt) = turn(&mut agent, &engine).await;
+        assert!(!prompt.contains("to=assistant") && prompt.contains(&whole), "{prompt}");
+    }
 }
 
 #[tokio::test]

@@ -134,8 +134,10 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
                 self.close_text(if whole { "completed" } else { "failed" });
                 self.usage = usage;
             }
-            // Not on stdout: nothing has to be done about them, and no item is theirs.
-            Event::Prefill { .. } | Event::Warning(_) => {}
+            // What a generation says is a text of its own, also when nothing was called since the one before.
+            Event::Prefill { .. } => self.close_text("completed"),
+            // Not on stdout: nothing has to be done about it, and no item is its own.
+            Event::Warning(_) => {}
         }
     }
 }
@@ -224,6 +226,20 @@ mod tests {
         let broken = lines(cut, Err(Failure::new(1, "the engine broke")));
         assert_eq!(broken[broken.len() - 1]["error"], json!({ "code": "error", "message": "the engine broke" }));
         assert_eq!(broken[broken.len() - 2]["type"], "item.completed");
+    }
+
+    #[test]
+    fn each_generation_says_a_text_of_its_own() {
+        let read = Event::Prefill { done: 1, total: 1 };
+        let events = vec![
+            Event::Answer("{\"name\": ...}".into()),
+            Event::Warning("text".into()),
+            read,
+            Event::Answer("7".into()),
+        ];
+        let lines = lines(events, answer(TurnEnd::Answered));
+        let texts: Vec<_> = lines.iter().filter_map(|line| line["item"]["text"].as_str()).collect();
+        assert_eq!(texts, ["{\"name\": ...}", "7"]);
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
     ended(end).map_or(Ok(()), Err)
 }
 
+/// More text than this is no schema. In bytes.
+const MAX_SCHEMA: u64 = 1024 * 1024;
+
 /// What `--output-schema` asks for.
 struct Form {
     schema: Value,
@@ -53,7 +56,11 @@ impl Form {
             Failure::usage(format!("{} is no schema for the answer: {why}", file.display()))
                 .help("--output-schema takes a file with one JSON Schema")
         };
-        let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+        let text = std::fs::File::open(file).and_then(|file| io::read_to_string(file.take(MAX_SCHEMA + 1)));
+        let text = text.map_err(|error| refused(error.to_string()))?;
+        if text.len() as u64 > MAX_SCHEMA {
+            return Err(refused(format!("it has more than {} MiB", MAX_SCHEMA >> 20)));
+        }
         let schema: Value = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
         let validator = tool::validator(&schema).map_err(refused)?;
         Ok(Self { schema, validator })

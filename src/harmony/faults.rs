@@ -147,7 +147,7 @@ fn two_recipients() {
 }
 
 #[test]
-fn a_channel_inside_the_name() {
+fn a_special_token_ends_a_name() {
     after_prompt(&[
         (" to=bash<|channel|>commentary<|message|>{}<|call|>", &["assistant>bash commentary: {}"]),
         (

@@ -61,8 +61,9 @@ fn tools(namespaces: impl IntoIterator<Item = String>) -> String {
 
 fn namespace(builtin: &Builtin, dialect: Dialect) -> String {
     if builtin.functions.is_empty() {
-        let description: Vec<_> = builtin.description.lines().collect();
-        return format!("## {}\n\n{}", builtin.name, description.join("\n"));
+        let title = format!("## {}\n", builtin.name);
+        let lines: Vec<_> = std::iter::once(title.as_str()).chain(builtin.description.lines()).collect();
+        return lines.join("\n");
     }
     functions(&builtin.name, &builtin.description, &builtin.functions, dialect)
 }

@@ -146,19 +146,21 @@ impl Toolbox {
     /// whose own part of the name it is (`add`). A header's next word may be glued to it (`notes_addjson`).
     pub fn resolve(&self, recipient: &str) -> Result<&Registered, UnknownTool> {
         let name = recipient.strip_prefix("functions.").unwrap_or(recipient);
-        let unglued = || GLUED.iter().find_map(|word| self.find(name.strip_suffix(word)?));
-        self.find(name).or_else(unglued).ok_or_else(|| UnknownTool {
+        let by_part = || {
+            let mut fitting = self.tools.iter().filter(|tool| tool.spec().id.tool == name);
+            fitting.next().filter(|_| fitting.next().is_none())
+        };
+        let unglued = || GLUED.iter().find_map(|word| self.named(name.strip_suffix(word)?));
+        self.named(name).or_else(by_part).or_else(unglued).ok_or_else(|| UnknownTool {
             recipient: name.chars().take(MAX_NAME_LENGTH).collect(),
             names: self.tools.iter().map(|tool| tool.name.clone()).collect(),
         })
     }
 
-    fn find(&self, name: &str) -> Option<&Registered> {
-        let exact = |tool: &&Registered| tool.name == name || tool.spec().id.to_string() == name;
-        self.tools.iter().find(exact).or_else(|| {
-            let mut by_part = self.tools.iter().filter(|tool| tool.spec().id.tool == name);
-            by_part.next().filter(|_| by_part.next().is_none())
-        })
+    /// The tool of exactly that name: what the model sees, with or without the namespace, or the identity.
+    pub fn named(&self, name: &str) -> Option<&Registered> {
+        let name = name.strip_prefix("functions.").unwrap_or(name);
+        self.tools.iter().find(|tool| tool.name == name || tool.spec().id.to_string() == name)
     }
 }
 
@@ -233,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_no_tool_is_told_the_real_names() {
         let toolbox = toolbox(&["calc.calc", "notes.add", "clock.add"]);
-        for recipient in ["functions.__proto__", "python", "add", "", "functions.", "container.exec", &"x".repeat(9999)]
+        for recipient in
+            ["functions.__proto__", "python", "add", "", "functions.", "container.exec", "addjson", &"x".repeat(9999)]
         {
             let Err(error) = toolbox.resolve(recipient) else { panic!("{recipient}") };
             let error = error.to_string();

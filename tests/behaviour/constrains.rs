@@ -35,6 +35,7 @@ fn with_a_schema_that_is_none() {
         ("text.json", "no schema"),
         ("beyond.json", "a/not"),
         ("elsewhere.json", "elsewhere.json"),
+        ("/dev/zero", "more than 1 MiB"),
     ] {
         let ran = home.run(&["run", "--output-schema", file, "Hello"]).exits(2);
         assert!(ran.stderr.contains(words), "{file}: {}", ran.stderr);

@@ -4,8 +4,10 @@ use std::{env, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=Cargo.lock");
-    let output = Command::new(env::var("CARGO").expect("cargo sets it"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+    let variable = |name| env::var(name).expect("cargo sets it");
+    // Only this platform's packages are fetched for a build.
+    let output = Command::new(variable("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &variable("TARGET")])
         .output()
         .expect("cargo metadata");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -119,3 +119,39 @@ fn reason_text(reason: StopReason) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harmony::{special, tokenizer};
+
+    /// The mask is made by us and the library judges single tokens by itself: they agree on every token, wherever there is a
+    /// choice (where there is none, the mask has the one token that the tokenizer would write, and a judge takes others too).
+    #[test]
+    fn what_is_allowed_is_what_would_be_accepted() {
+        let text = r#"start: "a" ("[" TEXT "]" | WORD | %json {"type": "object", "properties": {"ab": {"type": "string"},
+            "n": {"type": "integer"}}, "required": ["ab"]}) <|end|>
+            TEXT: /(.|\n)*/
+            WORD: /[a-z]{1,3}\u00e9?/"#;
+        let mut n_allowed = Vec::new();
+        for written in
+            ["", "a", "a[", "a[ \u{1f9b4}", "az", "a{", "a{\"ab\": \"", "a{\"ab\": \"x\\", "a{\"ab\": \"x\"}"]
+        {
+            let mut matcher = Matcher::compile(text).unwrap();
+            for token in tokenizer::encode_ordinary(written) {
+                assert!(matcher.accept(token), "{written}");
+            }
+            let mut mask = Mask::default();
+            matcher.mask(&mut mask).unwrap();
+            let allowed = mask.allowed();
+            for token in 0..special::N_VOCAB as Token {
+                let rank = matcher.tables.vocabulary.rank(token);
+                let is_accepted = matcher.matcher.validate_tokens(&[rank]).unwrap() == 1;
+                assert_eq!(allowed.contains(token), is_accepted, "{written}: {token}");
+            }
+            assert_eq!(allowed.iter().count(), allowed.n_tokens(), "{written}");
+            n_allowed.push(allowed.n_tokens());
+        }
+        assert!(n_allowed.iter().any(|n| *n > 150_000) && n_allowed.iter().any(|n| *n < 100), "{n_allowed:?}");
+    }
+}

@@ -13,7 +13,8 @@ pub fn fixtures() -> &'static Path {
 /// The reference's encoding.
 pub fn encoding() -> &'static HarmonyEncoding {
     static ENCODING: LazyLock<HarmonyEncoding> = LazyLock::new(|| {
-        // SAFETY: every reader of the environment in this process is behind this lock.
+        // SAFETY: std's own readers and writers of the environment exclude each other, and no C code of this process reads
+        // it: the dependencies are Rust.
         unsafe { std::env::set_var("TIKTOKEN_ENCODINGS_BASE", env!("VOCABULARY")) };
         load_harmony_encoding(HarmonyEncodingName::HarmonyGptOss).expect("the vocabulary of tiktoken-rs")
     });

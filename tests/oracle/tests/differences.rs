@@ -54,6 +54,7 @@ fn schemas_are_read_further() {
         (json!({"allOf": [{"type": "boolean"}]}), "p?: boolean,"),
         (json!({"const": "x"}), "p?: \"x\","),
         (json!({"enum": ["a", "b"]}), "p?: \"a\" | \"b\","),
+        (json!({"type": "null"}), "p?: null,"),
     ] {
         let (text, their_text) = rendered(&declared(property.clone()));
         assert!(text.contains(ours), "{property}: {text}");

@@ -8,7 +8,7 @@ use oracle::{
     },
     reference,
 };
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::RngSeed};
 use serde_json::{Map, Value, json};
 
 /// Any characters, whitespace and the format's own markup among them.
@@ -167,8 +167,15 @@ fn conversation() -> impl Strategy<Value = Vec<Message>> {
     })
 }
 
+/// The same cases at every run, unless `OSSICLE_DEEP=1` asks for many others.
+fn config() -> ProptestConfig {
+    let is_deep = std::env::var("OSSICLE_DEEP").is_ok_and(|value| value == "1");
+    let (cases, rng_seed) = if is_deep { (20_000, RngSeed::Random) } else { (1_000, RngSeed::Fixed(1)) };
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn text_has_the_same_ids(text in text()) {
