@@ -21,10 +21,23 @@ fn main() {
     compare(
         "render",
         ids.len(),
-        || drop(black_box(ours.render_conversation(&messages))),
-        || drop(black_box(reference::encoding().render_conversation(&theirs, None).unwrap())),
+        || {
+            black_box(ours.render_conversation(&messages));
+        },
+        || {
+            black_box(reference::encoding().render_conversation(&theirs, None).unwrap());
+        },
     );
-    compare("parse", ids.len(), || drop(black_box(parse(&ids))), || drop(black_box(parse_theirs(&ids))));
+    compare(
+        "parse",
+        ids.len(),
+        || {
+            black_box(parse(&ids));
+        },
+        || {
+            black_box(parse_theirs(&ids));
+        },
+    );
 }
 
 /// What a program does with each token: it shows what was added.
