@@ -67,6 +67,30 @@ pub(super) enum Tool {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a package is, what it does and what it wants
+    Inspect {
+        /// A package's folder, or the name of one that is there already
+        package: String,
+    },
+    /// Run a package's own examples, in the real sandbox and a simulated world
+    Test {
+        /// A package's folder, or the name of one that is there already
+        package: String,
+    },
+    /// Add a package, after showing what it wants
+    Add {
+        /// Its folder: tool.toml, tools.json and the component
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        package: PathBuf,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Remove a package that was added; what it has written stays
+    Remove {
+        /// Its name
+        package: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

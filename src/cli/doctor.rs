@@ -45,10 +45,13 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         Err(error) => findings.bad("model", &error)?,
     }
     let known = match config::toolbox(paths) {
-        Ok(toolbox) => {
+        Ok((toolbox, problems)) => {
             let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
             let names: Vec<String> = known.iter().map(ToString::to_string).collect();
             findings.good("tools", &names.join(", "))?;
+            for problem in problems {
+                findings.line("odd", "tools", &problem)?;
+            }
             known
         }
         Err(error) => {

@@ -66,7 +66,7 @@ async fn command(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
     match &line.command {
         None | Some(Command::Chat) => chat::chat(flags, screen).await,
         Some(Command::Run(run)) => run::run(run, flags, screen).await,
-        Some(Command::Tool(args::Tool::List { json })) => tools::list(*json, flags),
+        Some(Command::Tool(command)) => tools::tool(command, flags, screen).await,
         Some(Command::Models(args::Models::Inspect { checkpoint })) => {
             models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
         }

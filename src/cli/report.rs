@@ -201,7 +201,9 @@ impl From<ConfigError> for Failure {
             ConfigError::Journal(error) => error.into(),
             ConfigError::Agent(error) => error.into(),
             error @ (ConfigError::Package(_) | ConfigError::Crashed(_)) => Self::from_error(exit::FAILURE, &error),
-            ConfigError::NoHome | ConfigError::NoPolicy { .. } => Self::from_error(exit::USAGE, &error),
+            ConfigError::NoHome | ConfigError::NoPolicy { .. } | ConfigError::BundledPackage { .. } => {
+                Self::from_error(exit::USAGE, &error)
+            }
             ConfigError::Unreadable { .. } => Self::from_error(exit::USAGE, &error)
                 .help("it has to be a file of UTF-8 text that you may read; make it one, or move it away"),
             ConfigError::File { .. } => Self::from_error(exit::USAGE, &error)

@@ -1,17 +1,39 @@
-//! `ossicle tool`: what the model can call.
+//! `ossicle tool`: what the model can call, and packages of the user's own.
+//!
+//! What it is not: it judges no package; what is refused is refused where packages are read and tools registered.
+//! Start at [`tool`].
 
-use super::report::Failure;
+use super::report::{Failure, exit};
+use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
-use crate::config;
+use crate::config::{self, Packages};
+use crate::policy::Policy;
+use crate::tool::Toolbox;
+use crate::tool::wasm::{self, Host, Package, run_examples};
+use crate::world::World;
 use serde_json::json;
-use std::io::Write;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+
+pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        args::Tool::List { json } => list(*json, flags, screen),
+        args::Tool::Inspect { package } => inspect(package, flags),
+        args::Tool::Test { package } => test(package, flags).await,
+        args::Tool::Add { package, yes } => add(package, *yes, flags, screen),
+        args::Tool::Remove { package } => remove(package, flags, screen),
+    }
+}
 
 /// Prints the tools, their effects and what the policy says to them.
-pub(super) fn list(as_json: bool, flags: &args::Session) -> Result<(), Failure> {
+fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
     let policy = config::policy(&settings)?;
-    let toolbox = config::toolbox(&paths)?;
-    let mut out = std::io::stdout().lock();
+    let (toolbox, problems) = config::toolbox(&paths)?;
+    for problem in problems {
+        screen.say(Ink::Yellow, &format!("warning: {problem}"));
+    }
+    let mut out = io::stdout().lock();
     if as_json {
         let tools: Vec<_> = toolbox
             .iter()
@@ -33,11 +55,145 @@ pub(super) fn list(as_json: bool, flags: &args::Session) -> Result<(), Failure> 
         writeln!(out, "{}", terminal::json(&tools))?;
         return Ok(());
     }
-    for tool in toolbox.iter() {
+    for line in lines(&toolbox, &policy) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Each tool on a line: name, effect, what the policy says, the description's first line.
+fn lines(toolbox: &Toolbox, policy: &Policy) -> Vec<String> {
+    let line = |tool: &crate::tool::Registered| {
         let spec = tool.spec();
         let (answer, _) = policy.ruling(&spec.id, spec.effect);
         let first = terminal::line(spec.description.lines().next().unwrap_or_default());
-        writeln!(out, "{:<16} {:<6} {:<6} {first}", spec.id.to_string(), spec.effect.as_str(), answer.as_str())?;
+        format!("{:<16} {:<6} {:<6} {first}", spec.id.to_string(), spec.effect.as_str(), answer.as_str())
+    };
+    toolbox.iter().map(line).collect()
+}
+
+/// The package in a folder, or the bundled or added one of that name.
+fn package(named: &str, flags: &args::Session) -> Result<Package, Failure> {
+    let folder = Path::new(named);
+    if folder.is_dir() {
+        return read(folder);
     }
+    let (_, paths) = session::settings(flags)?;
+    let bundled = wasm::bundled().map_err(config::ConfigError::from)?;
+    let found = match bundled.into_iter().find(|package| package.name() == named) {
+        Some(package) => Some(package),
+        None => Packages::new(&paths).find(named)?,
+    };
+    found.ok_or_else(|| {
+        Failure::usage(format!("there is no tool package {named}, neither a folder nor one that was added"))
+            .help("`ossicle tool list` names the tools; what stands before the dot is the package")
+    })
+}
+
+fn read(folder: &Path) -> Result<Package, Failure> {
+    Package::read(folder).map_err(|error| {
+        Failure::usage(error.to_string())
+            .help("a package is a folder with tool.toml, tools.json and the component that tool.toml names")
+    })
+}
+
+fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
+    let (settings, _) = session::settings(flags)?;
+    let text = described(package(named, flags)?, &config::policy(&settings)?)?;
+    Ok(write!(io::stdout(), "{text}")?)
+}
+
+/// Everything that matters before one trusts a package.
+fn described(package: Package, policy: &Policy) -> Result<String, Failure> {
+    let limits = package.limits();
+    let wants = package.wants();
+    let mut text = format!(
+        "{} {}\n  component  {:.1} kB, sha256 {}\n  limits     {} MiB, {} ms, {} kB of output\n  wants      {}\n  tools\n",
+        terminal::line(package.name()),
+        terminal::line(package.version()),
+        package.n_bytes() as f64 / 1e3,
+        package.sha256(),
+        limits.memory_mib,
+        limits.time_ms,
+        limits.output_bytes / 1000,
+        if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
+    );
+    let host = Host::new(World::simulated(1), None).map_err(config::ConfigError::from)?;
+    let mut toolbox = Toolbox::default();
+    for tool in host.load(package, Path::new("/data")) {
+        toolbox.register(tool).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    for line in lines(&toolbox, policy) {
+        text += &format!("    {line}\n");
+    }
+    Ok(text)
+}
+
+async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
+    let package = package(named, flags)?;
+    let name = package.name().to_owned();
+    let outcomes = run_examples(package).await.map_err(config::ConfigError::from)?;
+    if outcomes.is_empty() {
+        return Err(
+            Failure::usage(format!("{name} has no examples")).help("[[test]] tables in its tool.toml are its examples")
+        );
+    }
+    let mut out = io::stdout().lock();
+    for outcome in &outcomes {
+        let (mark, example) = (if outcome.is_good() { "✓" } else { "✗" }, &outcome.example);
+        let arguments = example.arguments.to_string();
+        writeln!(out, "{mark} {name}.{} {}", terminal::line(&example.call), terminal::line(&arguments))?;
+        if !outcome.is_good() {
+            writeln!(out, "    expected  {}", terminal::line(&example.expect))?;
+            writeln!(out, "    got       {}", terminal::line(&outcome.got))?;
+        }
+    }
+    match outcomes.iter().filter(|outcome| !outcome.is_good()).count() {
+        0 => Ok(()),
+        n_bad => Err(Failure::new(exit::FAILURE, format!("{n_bad} of {} examples failed", outcomes.len()))),
+    }
+}
+
+fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+    let (settings, paths) = session::settings(flags)?;
+    let package = read(folder)?;
+    let packages = Packages::new(&paths);
+    screen.say(Ink::Bold, &described(read(folder)?, &config::policy(&settings)?)?);
+    if let Some(before) = packages.find(package.name())? {
+        let news: Vec<_> = package.wants().into_iter().filter(|want| !before.wants().contains(want)).collect();
+        screen.say(Ink::Yellow, &format!("It takes the place of version {}.", terminal::line(before.version())));
+        if !news.is_empty() {
+            screen.say(Ink::Yellow, &format!("It wants more than that one: {}.", news.join(", ")));
+        }
+    }
+    if !is_agreed && !agreed(package.name(), screen)? {
+        screen.say(Ink::Dim, "nothing was added");
+        return Ok(());
+    }
+    packages.add(&package)?;
+    screen.say(Ink::Green, &format!("added {}", terminal::line(package.name())));
+    Ok(())
+}
+
+/// A yes from whoever sits at the terminal.
+fn agreed(name: &str, screen: &Screen) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::usage("nobody can be asked whether to add it").help("--yes adds it unasked"));
+    }
+    screen.ask(&format!("Add {}? y or n: ", terminal::line(name)));
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    screen.answered();
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn remove(name: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+    let (_, paths) = session::settings(flags)?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if !is_name || !Packages::new(&paths).remove(name)? {
+        return Err(Failure::usage(format!("there is no added tool package {name}"))
+            .help("those that come with the program cannot be removed; a policy can deny their tools"));
+    }
+    screen.say(Ink::Green, &format!("removed {name}"));
     Ok(())
 }

@@ -4,11 +4,13 @@
 //! What it is not: it prints nothing and asks nobody; the edges do. Start at [`Settings`], then [`open`].
 
 mod file;
+mod packages;
 mod paths;
 mod project;
 mod wiring;
 
 pub use file::Settings;
+pub use packages::Packages;
 pub use paths::{Paths, log_filter, terminal_is_plain};
 pub use wiring::{Opened, open, policy, prompt, toolbox};
 
@@ -63,9 +65,15 @@ pub enum ConfigError {
     /// The policy is wrong, so nothing may run.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A bundled tool cannot be used.
+    /// A tool package cannot be used.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// A package of the user's has the name of one that comes with the program.
+    #[error("a tool package called `{name}` comes with the program; give yours another name")]
+    BundledPackage {
+        /// The name.
+        name: String,
+    },
     /// No model.
     #[error(transparent)]
     Load(#[from] LoadError),

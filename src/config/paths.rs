@@ -53,6 +53,11 @@ impl Paths {
         self.data.join("sessions.sqlite")
     }
 
+    /// The tool packages that the user added. No package's own folder is called so: its name has no dot.
+    pub fn packages(&self) -> PathBuf {
+        self.data.join("tool.packages")
+    }
+
     /// The chat's history of lines.
     pub fn history(&self) -> PathBuf {
         self.state.join("history")

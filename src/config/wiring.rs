@@ -1,14 +1,14 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
 use super::file::bundled;
-use super::{ConfigError, Paths, Settings, project};
+use super::{ConfigError, Packages, Paths, Settings, project};
 use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, render_developer};
 use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, SqliteStore};
-use crate::policy::{Approver, Policy, ToolId, Warning};
+use crate::policy::{Approver, Policy, ToolId};
 use crate::tool::{Tool, Toolbox, wasm};
 use crate::world::{NoNetwork, World};
 use std::io;
@@ -20,8 +20,9 @@ use tokio::task::spawn_blocking;
 pub struct Opened {
     /// As the settings want it.
     pub agent: Agent,
-    /// What looks like a mistake in its policy, though it loads: a rule that names no tool protects nothing.
-    pub warnings: Vec<Warning>,
+    /// What looks like a mistake and stops nothing: a rule of the policy that names no tool and so protects nothing, a tool
+    /// package that cannot be used.
+    pub warnings: Vec<String>,
 }
 
 /// An agent as the settings want it.
@@ -36,9 +37,10 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         let is_constrained = !settings.no_grammar;
         move || if is_constrained { constraint::warm() } else { tokenizer::warm() }
     });
-    let tools = tools(&world, paths)?;
+    let Tools { tools, problems } = tools(&world, paths)?;
     let known: Vec<ToolId> = tools.iter().map(|tool| tool.spec().id.clone()).collect();
-    let warnings = policy.check(&known);
+    let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
+    warnings.extend(problems);
     let journal = journal(&settings, paths, &world).await?;
     let mut builder = Agent::builder()
         .template(template(paths)?)
@@ -82,13 +84,14 @@ fn world(settings: &Settings) -> World {
     if settings.offline { World { network: Arc::new(NoNetwork), ..real } } else { real }
 }
 
-/// The tools as a session would have them, without a model.
-pub fn toolbox(paths: &Paths) -> Result<Toolbox, ConfigError> {
+/// The tools as a session would have them, without a model, and what is wrong with those that it would not have.
+pub fn toolbox(paths: &Paths) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let mut toolbox = Toolbox::default();
-    for tool in tools(&World::real(), paths)? {
+    let Tools { tools, problems } = tools(&World::real(), paths)?;
+    for tool in tools {
         toolbox.register(tool).map_err(AgentError::from)?;
     }
-    Ok(toolbox)
+    Ok((toolbox, problems))
 }
 
 /// The policy as a session would have it.
@@ -108,13 +111,33 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
-fn tools(world: &World, paths: &Paths) -> Result<Vec<Arc<dyn Tool>>, ConfigError> {
+struct Tools {
+    tools: Vec<Arc<dyn Tool>>,
+    /// Why packages that were added are left out.
+    problems: Vec<String>,
+}
+
+/// The bundled packages, then those that the user added. One of the user's that cannot be used is left out: a session must
+/// not fail for a tool that it may not need.
+fn tools(world: &World, paths: &Paths) -> Result<Tools, ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")))?;
     let mut tools = Vec::new();
+    let mut toolbox = Toolbox::default();
     for package in wasm::bundled()? {
-        tools.extend(host.load(package, &paths.data));
+        for tool in host.load(package, &paths.data) {
+            toolbox.register(tool.clone()).map_err(AgentError::from)?;
+            tools.push(tool);
+        }
     }
-    Ok(tools)
+    let (packages, mut problems) = Packages::new(paths).all()?;
+    for tool in packages.into_iter().flat_map(|package| host.load(package, &paths.data)) {
+        // To register a tool is what finds a name that is taken and a schema that cannot be used.
+        match toolbox.register(tool.clone()) {
+            Ok(()) => tools.push(tool),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    Ok(Tools { tools, problems })
 }
 
 async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {

@@ -6,6 +6,7 @@ mod asks;
 mod chats;
 mod chooses;
 mod constrains;
+mod extends;
 mod home;
 mod looks_around;
 mod makes_mistakes;

@@ -19,13 +19,19 @@ impl Terminal {
 
     /// The chat with more environment, and with something behind its command.
     fn with(name: &str, environment: &str, behind: &str) -> Self {
+        Self::running(name, environment, &format!("\"$OSSICLE\" chat {behind}"))
+    }
+
+    /// Any commands in a home of their own, which is the working folder too; `$OSSICLE` is the program.
+    fn running(name: &str, environment: &str, commands: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let name = format!("ossicle-{name}-{}", std::process::id());
         let terminal = Self { name, home };
         let home = terminal.home.path().display();
         let program = env!("CARGO_BIN_EXE_ossicle");
-        let command =
-            format!("env OSSICLE_HOME={home} {environment} {program} chat {behind}; echo \"exit code $?\"; sleep 60");
+        let command = format!(
+            "export OSSICLE_HOME={home} OSSICLE={program} {environment}; {commands}; echo \"exit code $?\"; sleep 60"
+        );
         terminal.tmux(&[
             "new-session",
             "-d",
@@ -146,6 +152,20 @@ fn an_approval_is_refused() {
     terminal.shows("denied");
     terminal.keys(&["/quit", "Enter"]);
     terminal.shows("exit code 0");
+}
+
+#[test]
+fn a_package_is_added_after_a_yes() {
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/calc");
+    let added =
+        format!("cp -r {bundled} sums && sed -i '0,/calc/s//sums/' sums/tool.toml && \"$OSSICLE\" tool add sums");
+    for (answer, words) in [("n", "nothing was added"), ("y", "added sums")] {
+        let terminal = Terminal::running(&format!("package-{answer}"), "", &added);
+        let screen = terminal.shows("Add sums? y or n");
+        assert!(screen.contains("sha256") && screen.contains("wants      nothing"), "{screen}");
+        terminal.keys(&[answer, "Enter"]);
+        terminal.shows(words);
+    }
 }
 
 #[test]

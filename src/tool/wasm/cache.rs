@@ -4,7 +4,7 @@
 //! every entry carries a MAC under a key of this folder; one that does not fit is thrown away and made anew.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,9 +40,9 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), key })
     }
 
-    /// The compiled form of what `source` and `compiler` identify, when it is there and untouched.
-    pub(super) fn load(&self, source: &[u8], compiler: u64) -> Option<Vec<u8>> {
-        let name = self.name(source, compiler);
+    /// The compiled form of the component with this hash, by this compiler, when it is there and untouched.
+    pub(super) fn load(&self, hash: &str, compiler: u64) -> Option<Vec<u8>> {
+        let name = name(hash, compiler);
         let entry = fs::read(self.folder.join(&name)).ok()?;
         let (mac, compiled) = entry.split_at_checked(MAC_BYTES)?;
         match self.mac(&name, compiled).verify_slice(mac) {
@@ -55,18 +55,12 @@ impl Cache {
     }
 
     /// Keeps a compiled form. A failure costs time at the next start and nothing else.
-    pub(super) fn store(&self, source: &[u8], compiler: u64, compiled: &[u8]) {
-        let name = self.name(source, compiler);
+    pub(super) fn store(&self, hash: &str, compiler: u64, compiled: &[u8]) {
+        let name = name(hash, compiler);
         let mac = self.mac(&name, compiled).finalize().into_bytes();
         if let Err(error) = write_private(&self.folder.join(&name), &[&mac, compiled]) {
             tracing::warn!(%error, "a compiled tool was not kept");
         }
-    }
-
-    fn name(&self, source: &[u8], compiler: u64) -> String {
-        let hash = Sha256::digest(source);
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{hash}-{compiler:016x}")
     }
 
     /// Over the name too: an entry under another's name is another component's code.
@@ -76,6 +70,10 @@ impl Cache {
         mac.update(compiled);
         mac
     }
+}
+
+fn name(hash: &str, compiler: u64) -> String {
+    format!("{hash}-{compiler:016x}")
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {
@@ -132,27 +130,27 @@ mod tests {
     fn what_was_kept_comes_back_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Cache::open(folder.path(), || 7).unwrap();
-        open().store(b"source", 1, b"native code");
-        assert_eq!(open().load(b"source", 1).unwrap(), b"native code");
-        assert_eq!(open().load(b"source", 2), None, "another compiler");
-        assert_eq!(open().load(b"other", 1), None);
+        open().store("source", 1, b"native code");
+        assert_eq!(open().load("source", 1).unwrap(), b"native code");
+        assert_eq!(open().load("source", 2), None, "another compiler");
+        assert_eq!(open().load("other", 1), None);
     }
 
     #[test]
     fn a_forged_entry_is_not_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path(), || 7).unwrap();
-        cache.store(b"source", 1, b"native code");
+        cache.store("source", 1, b"native code");
         let path = only_entry(folder.path());
         let good = fs::read(&path).unwrap();
         let mut flipped = good.clone();
         *flipped.last_mut().unwrap() ^= 1;
         for bad in [&flipped[..], &good[..10], &[], &[0; 64]] {
             fs::write(&path, bad).unwrap();
-            assert_eq!(cache.load(b"source", 1), None);
+            assert_eq!(cache.load("source", 1), None);
         }
-        fs::write(folder.path().join(cache.name(b"other", 1)), &good).unwrap();
-        assert_eq!(cache.load(b"other", 1), None, "a true entry under another's name");
+        fs::write(folder.path().join(name("other", 1)), &good).unwrap();
+        assert_eq!(cache.load("other", 1), None, "a true entry under another's name");
     }
 
     #[cfg(unix)]
@@ -161,12 +159,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("new/tools");
-        Cache::open(&folder, || 7).unwrap().store(b"source", 1, b"native code");
+        Cache::open(&folder, || 7).unwrap().store("source", 1, b"native code");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&folder.join(KEY_FILE)), mode(&only_entry(&folder))), (0o700, 0o600, 0o600));
         fs::set_permissions(folder.join(KEY_FILE), fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(
-            Cache::open(&folder, || 8).unwrap().load(b"source", 1),
+            Cache::open(&folder, || 8).unwrap().load("source", 1),
             None,
             "a key that others could read is not used"
         );

@@ -5,7 +5,7 @@ use super::bindings::{
     ossicle::tool::{clock, document},
 };
 use super::cache::Cache;
-use super::package::{Declared, Limits, Manifest, Package, PackageError};
+use super::package::{Declared, Limits, MAX_MEMORY_MIB, Manifest, Package, PackageError, sha256};
 use super::sandbox::Sandbox;
 use super::ticker::Ticker;
 use crate::policy::{Capabilities, Grant};
@@ -13,17 +13,28 @@ use crate::tool::{Output, Tool, ToolError, ToolSpec};
 use crate::world::World;
 use async_trait::async_trait;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, Store, Trap, UpdateDeadline};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, Trap, UpdateDeadline,
+};
 
 /// A guest's stack, in bytes.
 const MAX_STACK: usize = 1 << 20;
+
+/// Calls that may run at once; more wait for their turn.
+const MAX_CALLS: usize = 64;
+
+/// Parts of a component: each is a module with its memory and its tables.
+const MAX_MODULES: u32 = 16;
+
+/// What stays in memory between two calls, in bytes: to clear it costs less than to give it back and to ask for it again.
+const KEPT_MEMORY: usize = 128 << 10;
+const KEPT_TABLES: usize = 32 << 10;
 
 /// Runs components. One for all packages of a process.
 pub struct Host(Arc<Shared>);
@@ -32,15 +43,20 @@ struct Shared {
     engine: Engine,
     ticker: Ticker,
     cache: Option<Cache>,
+    /// One permit for each call that the pool has room for.
+    room: Semaphore,
     world: World,
 }
 
 impl Host {
     /// A host whose compiled components are kept in `cache`, when a folder is given and can be written.
     pub fn new(world: World, cache: Option<PathBuf>) -> Result<Self, PackageError> {
-        let mut config = Config::new();
-        config.epoch_interruption(true).max_wasm_stack(MAX_STACK).async_stack_size(2 * MAX_STACK);
-        let engine = Engine::new(&config).map_err(PackageError::Sandbox)?;
+        let engine = pooled().or_else(|error| {
+            // Where addresses are rationed (`ulimit -v`) there is no room for a pool.
+            tracing::info!(error = format!("{error:#}"), "tools run without a pool, a little slower");
+            Engine::new(&config())
+        });
+        let engine = engine.map_err(PackageError::Sandbox)?;
         let cache = cache.and_then(|folder| match Cache::open(&folder, || world.random.next_u64()) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -48,13 +64,14 @@ impl Host {
                 None
             }
         });
-        Ok(Self(Arc::new(Shared { ticker: Ticker::new(&engine), engine, cache, world })))
+        let room = Semaphore::new(MAX_CALLS);
+        Ok(Self(Arc::new(Shared { ticker: Ticker::new(&engine), engine, cache, room, world })))
     }
 
     /// The tools of a package. A file that it wants lies in a folder of its own under `data`. The component is made ready
     /// at the first call of any of them.
     pub fn load(&self, package: Package, data: &Path) -> Vec<Arc<dyn Tool>> {
-        let Package { manifest, declarations, component } = package;
+        let Package { manifest, declarations, component, .. } = package;
         let guest = self.loaded(manifest, component, data);
         let tool = |declared: Declared| -> Arc<dyn Tool> {
             let name = declared.id.tool.clone();
@@ -138,6 +155,7 @@ impl Tool for WasmTool {
 impl Loaded {
     async fn call(self: &Arc<Self>, name: &str, arguments: &str, grant: Grant) -> Result<Output, ToolError> {
         let guest = self.ready().await?;
+        let _room = self.shared.room.acquire().await.map_err(|error| ToolError::Unavailable(error.to_string()))?;
         let Limits { memory_mib, output_bytes, .. } = self.limits;
         let sandbox = Sandbox::new(Some(grant), self.shared.world.clone(), memory_mib << 20);
         let mut store = Store::new(&self.shared.engine, sandbox);
@@ -193,22 +211,28 @@ impl Loaded {
     /// Compiles, or takes the compiled form from the cache, and links what the manifest wants. An import that nothing
     /// provides fails here, by its name.
     fn prepare(&self) -> Result<GuestPre<Sandbox>, String> {
-        let hash: String = Sha256::digest(&self.component).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256(&self.component);
         if hash != self.sha256 {
             return Err(format!("its component is not the one that the manifest names (sha256 {hash})"));
         }
         let explain = |error: wasmtime::Error| format!("{error:#}");
         let component = self.compiled().map_err(explain)?;
         let mut linker = Linker::new(&self.shared.engine);
-        let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-            .and_then(|()| match self.wants.clock {
-                true => clock::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
-                false => Ok(()),
-            })
-            .and_then(|()| match self.wants.file {
-                Some(_) => document::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
-                None => Ok(()),
-            });
+        // Hundreds of functions, which most components have no use for.
+        let has_wasi =
+            component.component_type().imports(&self.shared.engine).any(|(name, _)| name.starts_with("wasi:"));
+        let linked = match has_wasi {
+            true => wasmtime_wasi::p2::add_to_linker_async(&mut linker),
+            false => Ok(()),
+        };
+        let linked = linked.and_then(|()| match self.wants.clock {
+            true => clock::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
+            false => Ok(()),
+        });
+        let linked = linked.and_then(|()| match self.wants.file {
+            Some(_) => document::add_to_linker::<_, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox),
+            None => Ok(()),
+        });
         linked.map_err(explain)?;
         linker.instantiate_pre(&component).and_then(GuestPre::new).map_err(explain)
     }
@@ -216,7 +240,7 @@ impl Loaded {
     fn compiled(&self) -> wasmtime::Result<Component> {
         let Shared { engine, cache, .. } = &*self.shared;
         let compiler = compiler(engine);
-        if let Some(compiled) = cache.as_ref().and_then(|cache| cache.load(&self.component, compiler)) {
+        if let Some(compiled) = cache.as_ref().and_then(|cache| cache.load(&self.sha256, compiler)) {
             // SAFETY: the bytes are what this program compiled from this very component with this engine and wrote into
             // its own folder: their MAC, under a key that only this user can read, has just been checked.
             match unsafe { Component::deserialize(engine, compiled) } {
@@ -227,11 +251,39 @@ impl Loaded {
         let compiled = engine.precompile_component(&self.component)?;
         tracing::info!(package = self.name, n_bytes = compiled.len(), "compiled a tool");
         if let Some(cache) = cache {
-            cache.store(&self.component, compiler, &compiled);
+            cache.store(&self.sha256, compiler, &compiled);
         }
         // SAFETY: the bytes come from the compiler, one line above.
         unsafe { Component::deserialize(engine, compiled) }
     }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true).max_wasm_stack(MAX_STACK).async_stack_size(2 * MAX_STACK);
+    // For debuggers only; a trap's backtrace needs none of it.
+    config.native_unwind_info(false);
+    config
+}
+
+/// An engine whose instances take their memories, tables and stacks from a pool that is made once.
+fn pooled() -> wasmtime::Result<Engine> {
+    let n_calls = MAX_CALLS as u32;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(n_calls)
+        .total_core_instances(n_calls * MAX_MODULES)
+        .max_core_instances_per_component(MAX_MODULES)
+        .total_memories(n_calls * 4)
+        .max_memories_per_component(4)
+        .total_tables(n_calls * MAX_MODULES)
+        .max_tables_per_component(MAX_MODULES)
+        .total_stacks(n_calls)
+        .max_memory_size(MAX_MEMORY_MIB << 20)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLES)
+        // Linux since 6.7 can tell which pages a call has touched.
+        .pagemap_scan(Enabled::Auto);
+    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
 }
 
 /// Identifies the compiler, its version and its settings: what else decides how a component's native code looks.

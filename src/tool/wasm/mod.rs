@@ -5,13 +5,15 @@
 
 mod bindings;
 mod cache;
+mod examples;
 mod host;
 mod package;
 mod sandbox;
 mod ticker;
 
+pub use examples::{Outcome, run_examples};
 pub use host::Host;
-pub use package::{Limits, Package, PackageError, bundled};
+pub use package::{Example, Limits, Package, PackageError, bundled};
 
 #[cfg(test)]
 mod tests;

@@ -4,14 +4,30 @@ use crate::policy::{Effect, ToolId};
 use crate::tool::Recovery;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bytes of a component: compiling one takes time and memory that grow with it.
 const MAX_COMPONENT: usize = 64 << 20;
 
-/// A component with its manifest; nothing is compiled or hashed yet.
+/// What a manifest may ask for at most, in MiB.
+pub(super) const MAX_MEMORY_MIB: usize = 1024;
+
+/// Bytes of a manifest or of the declarations.
+const MAX_TEXT: usize = 1 << 20;
+
+/// The files of a package's folder, beside the component.
+const MANIFEST: &str = "tool.toml";
+const DECLARATIONS: &str = "tools.json";
+
+/// A component with its manifest; nothing is compiled yet.
 pub struct Package {
+    /// The two texts as they were written.
+    texts: [String; 2],
     pub(super) manifest: Manifest,
     pub(super) declarations: Vec<Declared>,
     pub(super) component: Cow<'static, [u8]>,
@@ -28,6 +44,14 @@ pub enum PackageError {
         /// What is wrong, and where.
         problem: String,
     },
+    /// One of its files cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The sandbox itself cannot be made on this machine.
     #[error("the sandbox for tools cannot be made: {0:#}")]
     Sandbox(wasmtime::Error),
@@ -39,8 +63,7 @@ pub enum PackageError {
 pub(super) struct Manifest {
     pub(super) name: String,
     pub(super) version: String,
-    /// The component's file beside the manifest; for whoever builds it.
-    #[allow(dead_code)]
+    /// The component's file beside the manifest.
     component: String,
     /// Of the component, in hexadecimal.
     pub(super) sha256: String,
@@ -50,9 +73,8 @@ pub(super) struct Manifest {
     pub(super) limits: Limits,
     #[serde(rename = "tool")]
     tools: Vec<Effects>,
-    /// Calls with their results; `tests.rs` makes them.
+    /// Calls with their results.
     #[serde(default, rename = "test")]
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(super) tests: Vec<Example>,
 }
 
@@ -98,13 +120,15 @@ struct Effects {
 }
 
 /// A call and the text that it gives.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), allow(dead_code))]
-pub(super) struct Example {
-    pub(super) call: String,
-    pub(super) arguments: Value,
-    pub(super) expect: String,
+pub struct Example {
+    /// The tool's own part of its name.
+    pub call: String,
+    /// An object.
+    pub arguments: Value,
+    /// The result, or what the model reads in its stead.
+    pub expect: String,
 }
 
 /// A tool as `tools.json` declares it, with what the manifest says of it.
@@ -132,11 +156,19 @@ impl Package {
         declarations: &str,
         component: impl Into<Cow<'static, [u8]>>,
     ) -> Result<Self, PackageError> {
+        let texts = [manifest.to_owned(), declarations.to_owned()];
         let malformed = |package: &str, problem: String| PackageError::Malformed { package: package.into(), problem };
         let manifest: Manifest = toml::from_str(manifest).map_err(|error| malformed("?", error.to_string()))?;
         let name = manifest.name.clone();
         if let Some(file) = manifest.wants.file.as_deref().filter(|file| !is_plain_name(file)) {
             return Err(malformed(&name, format!("`{file}` is not a plain file name")));
+        }
+        if manifest.limits.memory_mib > MAX_MEMORY_MIB {
+            let problem = format!(
+                "it asks for {} MiB of memory, and at most {MAX_MEMORY_MIB} are given",
+                manifest.limits.memory_mib
+            );
+            return Err(malformed(&name, problem));
         }
         let component = component.into();
         if component.len() > MAX_COMPONENT {
@@ -161,7 +193,53 @@ impl Package {
             })
         };
         let declarations = declarations.into_iter().map(declared).collect::<Result<_, _>>()?;
-        Ok(Self { manifest, declarations, component })
+        Ok(Self { texts, manifest, declarations, component })
+    }
+
+    /// Reads the package in a folder: `tool.toml`, `tools.json` and the component that the manifest names. A component with
+    /// another hash than the manifest's is refused.
+    pub fn read(folder: &Path) -> Result<Self, PackageError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            let text = bytes(&path, MAX_TEXT).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+            text.map_err(|error| PackageError::File { path, error })
+        };
+        let (manifest, declarations) = (text(MANIFEST)?, text(DECLARATIONS)?);
+        let problem = |problem: String| PackageError::Malformed { package: folder.display().to_string(), problem };
+        let named: Manifest = toml::from_str(&manifest).map_err(|error| problem(error.to_string()))?;
+        if !is_plain_name(&named.component) {
+            return Err(problem(format!("`{}` is not a plain file name", named.component)));
+        }
+        let path = folder.join(&named.component);
+        let component = bytes(&path, MAX_COMPONENT).map_err(|error| PackageError::File { path, error })?;
+        let hash = sha256(&component);
+        if hash != named.sha256 {
+            return Err(problem(format!(
+                "{} is not the one that its manifest names: its sha256 is {hash}",
+                named.component
+            )));
+        }
+        Self::new(&manifest, &declarations, component)
+    }
+
+    /// Writes the package into a folder that does not exist yet, whole or not at all.
+    pub fn write(&self, folder: &Path) -> Result<(), PackageError> {
+        let beside = folder.with_extension("new");
+        let [manifest, declarations] = &self.texts;
+        let files = [
+            (MANIFEST, manifest.as_bytes()),
+            (DECLARATIONS, declarations.as_bytes()),
+            (self.manifest.component.as_str(), &self.component),
+        ];
+        let written = (|| {
+            match fs::remove_dir_all(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => fs::create_dir_all(&beside)?,
+            }
+            files.iter().try_for_each(|(name, bytes)| fs::write(beside.join(name), bytes))?;
+            fs::rename(&beside, folder)
+        })();
+        written.map_err(|error| PackageError::File { path: folder.to_owned(), error })
     }
 
     /// The package's name.
@@ -173,6 +251,51 @@ impl Package {
     pub fn version(&self) -> &str {
         &self.manifest.version
     }
+
+    /// Of the component, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.manifest.sha256
+    }
+
+    /// The component's size, in bytes.
+    pub fn n_bytes(&self) -> usize {
+        self.component.len()
+    }
+
+    /// What a call may use at most.
+    pub fn limits(&self) -> Limits {
+        self.manifest.limits
+    }
+
+    /// What it wants to be given, in words.
+    pub fn wants(&self) -> Vec<String> {
+        let Wants { clock, file } = &self.manifest.wants;
+        let clock = clock.then(|| "the time and the time zone".to_owned());
+        clock.into_iter().chain(file.iter().map(|name| format!("one file of its own, {name}"))).collect()
+    }
+
+    /// The manifest's examples.
+    pub fn examples(&self) -> &[Example] {
+        &self.manifest.tests
+    }
+}
+
+/// A file's bytes, if it is one and no longer than `max`.
+fn bytes(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    // A pipe or a device could keep us waiting for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max {
+        return Err(io::Error::other(format!("it has more than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_plain_name(name: &str) -> bool {
@@ -216,6 +339,7 @@ mod tests {
             (good.replace("pure", "poor"), tools.to_owned(), "poor"),
             (good.to_owned(), tools.replace("\"b\"", "\"c\""), "does not say what `c` does"),
             (format!("{good}[wants]\nfile = \"../notes.md\"\n"), tools.to_owned(), "plain file name"),
+            (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),
             (good.to_owned(), "[".to_owned(), "EOF"),
         ] {
             let error = check(&manifest, &tools);

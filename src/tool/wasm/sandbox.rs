@@ -25,31 +25,17 @@ pub(super) struct Sandbox {
     /// `None` gives nothing at all.
     grant: Option<Grant>,
     world: World,
-    wasi: WasiCtx,
+    /// Made when a guest first asks for it: most import it and never do.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
 }
 
 impl Sandbox {
     pub(super) fn new(grant: Option<Grant>, world: World, max_memory: usize) -> Self {
-        // Components built with a standard library import WASI whether they use it or not. What they find is empty: no
-        // arguments, no environment, no files, no sockets, a closed input, outputs that lead nowhere, 1970, clocks that
-        // stand, and the same random numbers every time.
-        let random = Xoshiro256PlusPlus::seed_from_u64;
-        let wasi = WasiCtx::builder()
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .wall_clock(StoppedClock)
-            .monotonic_clock(StoppedClock)
-            .secure_random(random(0))
-            .insecure_random(random(0))
-            .insecure_random_seed(0)
-            .max_random_size(MAX_RANDOM)
-            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self { grant, world, wasi, table, memory: MemoryLimit { max: max_memory, total: 0, exceeded: false } }
+        Self { grant, world, wasi: None, table, memory: MemoryLimit { max: max_memory, total: 0, exceeded: false } }
     }
 
     fn file(&self) -> Result<PathBuf> {
@@ -61,9 +47,27 @@ impl Sandbox {
     }
 }
 
+/// Components built with a standard library import WASI whether they use it or not. What they find is empty: no arguments,
+/// no environment, no files, no sockets, a closed input, outputs that lead nowhere, 1970, clocks that stand, and the same
+/// random numbers every time.
+fn empty_wasi() -> WasiCtx {
+    let random = Xoshiro256PlusPlus::seed_from_u64;
+    WasiCtx::builder()
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .wall_clock(StoppedClock)
+        .monotonic_clock(StoppedClock)
+        .secure_random(random(0))
+        .insecure_random(random(0))
+        .insecure_random_seed(0)
+        .max_random_size(MAX_RANDOM)
+        .build()
+}
+
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_wasi), table: &mut self.table }
     }
 }
 

@@ -5,7 +5,6 @@ use crate::policy::{Approval, Approver, Call, Decision, Grant, Pending, Policy};
 use crate::tool::{Tool, ToolError, ToolSpec, Toolbox};
 use crate::world::{SimulatedClock, World};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,21 +40,34 @@ fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
 async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
     for package in bundled().unwrap() {
         let name = package.name().to_owned();
-        let examples: Vec<_> =
-            package.manifest.tests.iter().map(|e| (e.call.clone(), e.arguments.clone(), e.expect.clone())).collect();
-        assert!(!examples.is_empty(), "{name} has no examples");
-        // One world for all: an example may read what one before it wrote.
-        let toolbox = toolbox(&World::simulated(1), vec![package]);
-        for (tool, arguments, expected) in examples {
-            let registered = toolbox.resolve(&format!("{name}.{tool}")).unwrap();
-            let checked = registered.arguments(&arguments.to_string()).unwrap();
-            let text = match call(registered.tool().as_ref(), checked).await {
-                Ok(text) => text,
-                Err(error) => error.to_string(),
-            };
-            assert_eq!(text, expected, "{name}.{tool} {arguments}");
+        let outcomes = run_examples(package).await.unwrap();
+        assert!(!outcomes.is_empty(), "{name} has no examples");
+        for outcome in outcomes {
+            assert_eq!(
+                outcome.got, outcome.example.expect,
+                "{name}.{} {}",
+                outcome.example.call, outcome.example.arguments
+            );
         }
     }
+}
+
+#[test]
+fn a_package_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("calc");
+    let package = bundled().unwrap().remove(0);
+    package.write(&at).unwrap();
+    let read = Package::read(&at).unwrap();
+    assert_eq!((read.name(), read.sha256(), read.n_bytes()), (package.name(), package.sha256(), package.n_bytes()));
+    let mut bytes = std::fs::read(at.join("calc.wasm")).unwrap();
+    bytes.push(0);
+    std::fs::write(at.join("calc.wasm"), bytes).unwrap();
+    let error = Package::read(&at).err().unwrap().to_string();
+    assert!(error.contains("not the one that its manifest names"), "{error}");
+    std::fs::remove_file(at.join("tools.json")).unwrap();
+    assert!(Package::read(&at).err().unwrap().to_string().contains("tools.json"));
+    assert!(Package::read(&folder.path().join("absent")).is_err());
 }
 
 #[tokio::test]
@@ -137,9 +149,7 @@ fn hostile(component: &'static [u8], tools: &[&str], limits: &str, wants: &str) 
     Package::new(&manifest, &Value::from(declarations).to_string(), component).unwrap()
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use super::package::sha256 as hash;
 
 #[tokio::test]
 async fn every_hostile_guest_ends_in_a_reply_and_the_next_call_works() {
@@ -228,7 +238,8 @@ async fn a_guest_can_do_no_more_than_the_effect_that_policy_was_asked_about() {
 
 #[tokio::test]
 async fn a_component_that_is_not_the_manifests_does_not_run() {
-    let package = Package { component: HOSTILE.into(), ..hostile(UNGRANTED, &["echo"], "", "") };
+    let mut package = hostile(UNGRANTED, &["echo"], "", "");
+    package.component = HOSTILE.into();
     let toolbox = toolbox(&World::simulated(1), vec![package]);
     let error = call(toolbox.resolve("evil.echo").unwrap().tool().as_ref(), json!({})).await.unwrap_err().to_string();
     assert!(error.contains("sha256"), "{error}");

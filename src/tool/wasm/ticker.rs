@@ -1,6 +1,8 @@
 //! What makes a guest's loops end: a thread that advances the engine's epoch while calls run, and sleeps when none do.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
+use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmtime::Engine;
 
@@ -8,53 +10,47 @@ use wasmtime::Engine;
 const TICK: Duration = Duration::from_millis(10);
 
 /// Ticks while there is a [`Ticking`].
-pub(super) struct Ticker(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    n_calls: Mutex<usize>,
-    begun: Condvar,
-}
-
-impl Shared {
-    fn n_calls(&self) -> MutexGuard<'_, usize> {
-        self.n_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+pub(super) struct Ticker {
+    n_calls: Arc<AtomicUsize>,
+    thread: Thread,
 }
 
 impl Ticker {
     pub(super) fn new(engine: &Engine) -> Self {
-        let shared = Arc::new(Shared::default());
-        let (watched, engine) = (Arc::downgrade(&shared), engine.clone());
-        std::thread::spawn(move || tick(&watched, &engine));
-        Self(shared)
+        let n_calls = Arc::new(AtomicUsize::new(0));
+        let (watched, engine) = (Arc::downgrade(&n_calls), engine.clone());
+        let thread = thread::spawn(move || tick(&watched, &engine)).thread().clone();
+        Self { n_calls, thread }
     }
 
     /// The engine's epoch advances while the value lives.
     pub(super) fn start(&self) -> Ticking {
-        *self.0.n_calls() += 1;
-        self.0.begun.notify_one();
-        Ticking(self.0.clone())
+        if self.n_calls.fetch_add(1, SeqCst) == 0 {
+            self.thread.unpark();
+        }
+        Ticking(self.n_calls.clone())
     }
 }
 
-fn tick(watched: &Weak<Shared>, engine: &Engine) {
-    // With the host, the shared state goes, and the thread with it.
-    while let Some(shared) = watched.upgrade() {
-        let waited = shared.begun.wait_timeout_while(shared.n_calls(), Duration::from_secs(1), |n_calls| *n_calls == 0);
-        let idle = waited.map_or(true, |(_, result)| result.timed_out());
-        drop(shared);
-        if !idle {
-            std::thread::sleep(TICK);
+fn tick(n_calls: &Weak<AtomicUsize>, engine: &Engine) {
+    // With the host, the count goes, and the thread with it.
+    while let Some(n_calls) = n_calls.upgrade() {
+        let is_idle = n_calls.load(SeqCst) == 0;
+        drop(n_calls);
+        if is_idle {
+            // A call that has begun meanwhile wakes it at once; the limit is for a host that is gone.
+            thread::park_timeout(Duration::from_secs(1));
+        } else {
+            thread::sleep(TICK);
             engine.increment_epoch();
         }
     }
 }
 
-pub(super) struct Ticking(Arc<Shared>);
+pub(super) struct Ticking(Arc<AtomicUsize>);
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        *self.0.n_calls() -= 1;
+        self.0.fetch_sub(1, SeqCst);
     }
 }
