@@ -67,14 +67,27 @@ pub(super) enum Tool {
         #[arg(long)]
         json: bool,
     },
+    /// Begin a package in Rust, in a new folder of its name
+    New {
+        /// Small letters, digits, `_` and `-`
+        name: String,
+    },
+    /// Build a package in Rust into a component
+    Build {
+        /// Its folder
+        #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+        package: PathBuf,
+    },
     /// Show what a package is, what it does and what it wants
     Inspect {
         /// A package's folder, or the name of one that is there already
+        #[arg(default_value = ".")]
         package: String,
     },
     /// Run a package's own examples, in the real sandbox and a simulated world
     Test {
         /// A package's folder, or the name of one that is there already
+        #[arg(default_value = ".")]
         package: String,
     },
     /// Add a package, after showing what it wants

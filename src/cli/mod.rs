@@ -6,6 +6,7 @@
 mod approve;
 mod args;
 mod chat;
+mod develop;
 mod doctor;
 mod editor;
 mod events;

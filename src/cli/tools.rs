@@ -5,7 +5,7 @@
 
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
-use super::{args, session, terminal};
+use super::{args, develop, session, terminal};
 use crate::config::{self, Packages};
 use crate::policy::Policy;
 use crate::tool::Toolbox;
@@ -18,6 +18,8 @@ use std::path::Path;
 pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     match command {
         args::Tool::List { json } => list(*json, flags, screen),
+        args::Tool::New { name } => develop::new(name, screen),
+        args::Tool::Build { package } => develop::build(package, screen),
         args::Tool::Inspect { package } => inspect(package, flags),
         args::Tool::Test { package } => test(package, flags).await,
         args::Tool::Add { package, yes } => add(package, *yes, flags, screen),

@@ -52,6 +52,23 @@ fn and_looks_before_adding_and_can_take_it_back() {
 }
 
 #[test]
+fn with_a_package_begun_from_nothing() {
+    let home = Home::new();
+    assert!(home.run(&["tool", "new", "words"]).exits(0).stderr.contains("words.count"));
+    for file in ["Cargo.toml", "README.md", "src/lib.rs", "tool.toml", "tools.json", "wit/tool.wit", ".gitignore"] {
+        let text = fs::read_to_string(home.path().join("words").join(file)).unwrap();
+        assert!(!text.contains("NAME"), "{file}: {text}");
+    }
+    assert!(home.run(&["tool", "new", "words"]).exits(2).stderr.contains("already"));
+    for name in ["", "Words", "../words", "a b", "9", "wörter", &"x".repeat(33)] {
+        assert!(home.run(&["tool", "new", name]).exits(2).stderr.contains("cannot name a package"), "{name}");
+    }
+    // Not built yet: there is nothing to look at, and elsewhere nothing to build.
+    assert!(home.run(&["tool", "inspect", "words"]).exits(2).stderr.contains("words.wasm"));
+    assert!(home.run(&["tool", "build"]).exits(2).stderr.contains("tool.toml"));
+}
+
+#[test]
 fn and_is_told_which_example_fails() {
     let home = Home::new();
     package(&home, "mine", |manifest| {

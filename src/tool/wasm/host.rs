@@ -52,9 +52,10 @@ impl Host {
     /// A host whose compiled components are kept in `cache`, when a folder is given and can be written.
     pub fn new(world: World, cache: Option<PathBuf>) -> Result<Self, PackageError> {
         let engine = pooled().or_else(|error| {
-            // Where addresses are rationed (`ulimit -v`) there is no room for a pool.
-            tracing::info!(error = format!("{error:#}"), "tools run without a pool, a little slower");
-            Engine::new(&config())
+            // Where addresses are rationed (`ulimit -v`) there is no room for a pool, nor for memories that reserve all that a
+            // 32-bit address reaches.
+            tracing::info!(error = format!("{error:#}"), "tools run without a pool, slower");
+            Engine::new(config().memory_reservation(0).memory_guard_size(0))
         });
         let engine = engine.map_err(PackageError::Sandbox)?;
         let cache = cache.and_then(|folder| match Cache::open(&folder, || world.random.next_u64()) {
