@@ -201,6 +201,9 @@ impl From<ConfigError> for Failure {
             ConfigError::Journal(error) => error.into(),
             ConfigError::Agent(error) => error.into(),
             error @ (ConfigError::Package(_) | ConfigError::Crashed(_)) => Self::from_error(exit::FAILURE, &error),
+            ConfigError::Packages { .. } => {
+                Self::from_error(exit::FAILURE, &error).help("the folder has to be yours to read and write")
+            }
             ConfigError::NoHome | ConfigError::NoPolicy { .. } | ConfigError::BundledPackage { .. } => {
                 Self::from_error(exit::USAGE, &error)
             }

@@ -68,6 +68,14 @@ pub enum ConfigError {
     /// A tool package cannot be used.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// The folder of added tool packages cannot be read or changed.
+    #[error("the tool packages in {} cannot be used: {error}", path.display())]
+    Packages {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// A package of the user's has the name of one that comes with the program.
     #[error("a tool package called `{name}` comes with the program; give yours another name")]
     BundledPackage {

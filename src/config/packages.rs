@@ -23,8 +23,11 @@ impl Packages {
     pub fn all(&self) -> Result<(Vec<Package>, Vec<String>), ConfigError> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-            Err(error) => return Err(ConfigError::Unreadable { path: self.folder.clone(), error }),
+            // Where even the folder above is none, the journal says so.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            Err(error) => return Err(ConfigError::Packages { path: self.folder.clone(), error }),
         };
         // A folder with an extension is one whose writing or removal was cut short.
         let is_package = |path: &PathBuf| path.is_dir() && path.extension().is_none();
@@ -66,7 +69,7 @@ impl Packages {
         // Out of sight at once, gone afterwards.
         let _ = fs::remove_dir_all(&aside);
         let removed = fs::rename(&folder, &aside).and_then(|()| fs::remove_dir_all(&aside));
-        removed.map_err(|error| ConfigError::Unreadable { path: folder, error })?;
+        removed.map_err(|error| ConfigError::Packages { path: folder, error })?;
         Ok(true)
     }
 }
