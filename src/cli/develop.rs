@@ -6,6 +6,8 @@
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::terminal;
+use crate::config::ConfigError;
+use crate::tool::wasm;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -28,10 +30,11 @@ const RUST: [(&str, &str); 6] = [
 
 /// Writes a package that builds and passes its examples, into a folder of its name.
 pub(super) fn new(name: &str, screen: &Screen) -> Result<(), Failure> {
-    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 32 || !name.chars().all(is_good) {
-        return Err(Failure::usage(format!("`{name}` cannot name a package"))
-            .help("a name is a small letter and up to 31 small letters, digits, `_` and `-`"));
+    if !wasm::is_package_name(name) {
+        return Err(Failure::usage(format!("`{name}` cannot name a package")).help(wasm::PACKAGE_NAME));
+    }
+    if wasm::bundled().map_err(ConfigError::from)?.iter().any(|bundled| bundled.name() == name) {
+        return Err(ConfigError::BundledPackage { name: name.to_owned() }.into());
     }
     let folder = Path::new(name);
     if folder.exists() {
@@ -52,50 +55,61 @@ pub(super) fn new(name: &str, screen: &Screen) -> Result<(), Failure> {
 
 /// Builds the package in a folder: the module by cargo, the component from it, its hash into the manifest.
 pub(super) fn build(folder: &Path, screen: &Screen) -> Result<(), Failure> {
-    let manifest_path = folder.join("tool.toml");
-    let manifest = fs::read_to_string(&manifest_path).map_err(|error| {
-        Failure::usage(format!("{}: {error}", manifest_path.display()))
-            .help("`ossicle tool build` works in the folder of a package; `ossicle tool new NAME` makes one")
-    })?;
-    let component = named(&manifest, "component").ok_or_else(|| {
-        Failure::usage(format!("{} names no component", manifest_path.display())).help("component = \"NAME.wasm\"")
-    })?;
-    has_target()?;
-    let module = compiled(folder)?;
-    let unusable = |error: String| {
-        Failure::new(exit::FAILURE, format!("{} is no tool: {error}", module.display()))
-            .help("the crate must export the world of wit/tool.wit, as `ossicle tool new` writes it")
+    let path = folder.join("tool.toml");
+    let manifest = || {
+        fs::read_to_string(&path).map_err(|error| {
+            Failure::usage(format!("{}: {error}", path.display()))
+                .help("`ossicle tool build` works in the folder of a package; `ossicle tool new NAME` makes one")
+        })
     };
-    let encoder = ComponentEncoder::default().module(&fs::read(&module)?);
-    let bytes = encoder.and_then(|encoder| encoder.validate(true).encode());
-    let bytes = bytes.map_err(|error| unusable(format!("{error:#}")))?;
-    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(folder.join(&component), &bytes)?;
-    let with_hash = with_hash(&manifest, &hash).ok_or_else(|| {
-        Failure::usage(format!("{} has no line for the hash", manifest_path.display())).help("write: sha256 = \"\"")
+    let component = component(&manifest()?).ok_or_else(|| {
+        Failure::usage(format!("{} does not name its component", path.display())).help("component = \"NAME.wasm\"")
     })?;
-    fs::write(&manifest_path, with_hash)?;
+    has_target(folder)?;
+    let module = compiled(folder)?;
+    let encoder = ComponentEncoder::default().module(&fs::read(&module)?);
+    let bytes = encoder.and_then(|encoder| encoder.validate(true).encode()).map_err(|error| {
+        Failure::new(exit::FAILURE, format!("{} is no tool: {error:#}", module.display()))
+            .help("the crate must export the world of wit/tool.wit, as `ossicle tool new` writes it")
+    })?;
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    // Read again: somebody may have written in it while cargo was at work.
+    let manifest = with_hash(&manifest()?, &hash).ok_or_else(|| {
+        Failure::usage(format!("{} has no line for the hash", path.display()))
+            .help("write above its tables: sha256 = \"\"")
+    })?;
+    fs::write(folder.join(&component), &bytes)?;
+    fs::write(&path, manifest)?;
     screen.say(Ink::Green, &format!("{} of {:.1} kB", terminal::line(&component), bytes.len() as f64 / 1e3));
     Ok(())
 }
 
-/// The text of a top-level key of a manifest, if its value is a plain file name.
-fn named(manifest: &str, key: &str) -> Option<String> {
+/// The file of the component, as a manifest names it.
+fn component(manifest: &str) -> Option<String> {
     let table: toml::Table = manifest.parse().ok()?;
-    let name = table.get(key)?.as_str()?;
-    let is_plain = Path::new(name).file_name().is_some_and(|file| file == name);
-    is_plain.then(|| name.to_owned())
+    let name = table.get("component")?.as_str()?;
+    wasm::is_component_name(name).then(|| name.to_owned())
 }
 
-/// The manifest with the hash in its line, all else as it was.
+/// The manifest with the hash between the quotation marks of its key, all else as it was.
 fn with_hash(manifest: &str, hash: &str) -> Option<String> {
-    let line = manifest.lines().find(|line| line.trim_start().starts_with("sha256"))?;
-    Some(manifest.replacen(line, &format!("sha256 = \"{hash}\""), 1))
+    let mut start = 0;
+    for line in manifest.split_inclusive('\n').take_while(|line| !line.trim_start().starts_with('[')) {
+        if let Some((key, value)) = line.split_once('=').filter(|(key, _)| key.trim() == "sha256") {
+            let open = start + key.len() + 1 + value.find('"')? + 1;
+            let close = open + manifest[open..].find('"')?;
+            return Some(format!("{}{hash}{}", &manifest[..open], &manifest[close..]));
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// Without the target, cargo's own words do not say what to do.
-fn has_target() -> Result<(), Failure> {
-    let output = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+fn has_target(folder: &Path) -> Result<(), Failure> {
+    // The folder may choose a toolchain of its own.
+    let mut rustc = Command::new("rustc");
+    let output = rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output();
     let output = output.map_err(|error| {
         Failure::usage(format!("rustc cannot be run: {error}")).help("install Rust: https://rustup.rs")
     })?;
@@ -135,7 +149,11 @@ fn compiled(folder: &Path) -> Result<PathBuf, Failure> {
 /// The module that a line of cargo's messages tells of.
 fn module_of(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let files = message.get("filenames").filter(|_| message["reason"] == "compiler-artifact")?.as_array()?;
+    // Binaries of the package are modules too, and no tools.
+    let is_library =
+        message["target"]["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "cdylib"));
+    let files =
+        message.get("filenames").filter(|_| is_library && message["reason"] == "compiler-artifact")?.as_array()?;
     files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
 }
 
@@ -145,34 +163,36 @@ mod tests {
 
     #[test]
     fn the_hash_goes_into_its_line_and_nowhere_else() {
-        let manifest = "name = \"a\"\n# sha256 is written\nsha256 = \"\"\n[[tool]]\nname = \"sha256\"\n";
+        let manifest = "name = \"a\"\n# sha256 = \"\" until built\nsha256_old = \"\"\n sha256 = \"\" # here\n[[tool]]\nname = \"sha256\"\n";
         assert_eq!(
             with_hash(manifest, "ff").unwrap(),
-            "name = \"a\"\n# sha256 is written\nsha256 = \"ff\"\n[[tool]]\nname = \"sha256\"\n"
+            manifest.replace(" sha256 = \"\" # here", " sha256 = \"ff\" # here")
         );
-        assert_eq!(with_hash("name = \"a\"\n", "ff"), None);
-    }
-
-    #[test]
-    fn a_component_lies_beside_its_manifest() {
-        assert_eq!(named("component = \"a.wasm\"", "component").as_deref(), Some("a.wasm"));
-        for bad in
-            ["component = \"../a.wasm\"", "component = \"/a.wasm\"", "component = \"\"", "component = 1", "", "["]
-        {
-            assert_eq!(named(bad, "component"), None, "{bad}");
+        assert_eq!(with_hash(&with_hash(manifest, "ff").unwrap(), "00"), with_hash(manifest, "00"));
+        for none in ["name = \"a\"\n", "[x]\nsha256 = \"\"\n", "sha256 = 7"] {
+            assert_eq!(with_hash(none, "ff"), None, "{none}");
         }
     }
 
     #[test]
-    fn the_module_is_what_cargo_says() {
-        let line = r#"{"reason":"compiler-artifact","filenames":["/t/a.rlib","/t/a.wasm"]}"#;
-        assert_eq!(module_of(line), Some(PathBuf::from("/t/a.wasm")));
-        for other in [
-            r#"{"reason":"build-finished","success":true}"#,
-            "",
-            r#"{"reason":"compiler-artifact","filenames":["a.rlib"]}"#,
-        ] {
-            assert_eq!(module_of(other), None);
+    fn a_component_lies_beside_its_manifest() {
+        assert_eq!(component("component = \"a.wasm\"").as_deref(), Some("a.wasm"));
+        for bad in ["\"../a.wasm\"", "\"/a.wasm\"", "\"\"", "\"Cargo.toml\"", "\".wasm\"", "1"] {
+            assert_eq!(component(&format!("component = {bad}")), None, "{bad}");
+        }
+        assert_eq!((component(""), component("[")), (None, None));
+    }
+
+    #[test]
+    fn the_module_is_the_librarys() {
+        let line = |kind: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"]}},"filenames":["/t/a.rlib","/t/a.wasm"]}}"#
+            )
+        };
+        assert_eq!(module_of(&line("cdylib")), Some(PathBuf::from("/t/a.wasm")));
+        for other in [line("bin"), r#"{"reason":"build-finished","success":true}"#.into(), String::new()] {
+            assert_eq!(module_of(&other), None);
         }
     }
 }

@@ -20,9 +20,9 @@ pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &S
         args::Tool::List { json } => list(*json, flags, screen),
         args::Tool::New { name } => develop::new(name, screen),
         args::Tool::Build { package } => develop::build(package, screen),
-        args::Tool::Inspect { package } => inspect(package, flags),
+        args::Tool::Inspect { package } => inspect(package, flags).await,
         args::Tool::Test { package } => test(package, flags).await,
-        args::Tool::Add { package, yes } => add(package, *yes, flags, screen),
+        args::Tool::Add { package, yes } => add(package, *yes, flags, screen).await,
         args::Tool::Remove { package } => remove(package, flags, screen),
     }
 }
@@ -99,14 +99,15 @@ fn read(folder: &Path) -> Result<Package, Failure> {
     })
 }
 
-fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
+async fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
     let (settings, _) = session::settings(flags)?;
-    let text = described(package(named, flags)?, &config::policy(&settings)?)?;
+    let text = described(&package(named, flags)?, &config::policy(&settings)?).await?;
     Ok(write!(io::stdout(), "{text}")?)
 }
 
-/// Everything that matters before one trusts a package.
-fn described(package: Package, policy: &Policy) -> Result<String, Failure> {
+/// Everything that matters before one trusts a package, all that the model will read included. One that cannot run here is
+/// refused.
+async fn described(package: &Package, policy: &Policy) -> Result<String, Failure> {
     let limits = package.limits();
     let wants = package.wants();
     let mut text = format!(
@@ -121,14 +122,49 @@ fn described(package: Package, policy: &Policy) -> Result<String, Failure> {
         if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
     );
     let host = Host::new(World::simulated(1), None).map_err(config::ConfigError::from)?;
+    host.check(package.clone()).await.map_err(|error| {
+        Failure::usage(format!("{}: {error}", package.name()))
+            .help("build it for this version, and let tool.toml want what it imports")
+    })?;
     let mut toolbox = Toolbox::default();
-    for tool in host.load(package, Path::new("/data")) {
+    for tool in host.load(package.clone(), Path::new("/data")) {
         toolbox.register(tool).map_err(|error| Failure::usage(error.to_string()))?;
     }
-    for line in lines(&toolbox, policy) {
-        text += &format!("    {line}\n");
+    for tool in toolbox.iter() {
+        let spec = tool.spec();
+        let (answer, _) = policy.ruling(&spec.id, spec.effect);
+        text += &format!(
+            "    {}  effect {}, policy {}, after a crash {:?}\n",
+            spec.id,
+            spec.effect,
+            answer.as_str(),
+            spec.recovery
+        );
+        for line in spec.description.lines() {
+            text += &format!("      {}\n", terminal::line(line));
+        }
+        if let Some(parameters) = &spec.parameters {
+            text += &format!("      {}\n", terminal::line(&parameters.to_string()));
+        }
     }
     Ok(text)
+}
+
+/// What a newer package may do that the older one could not.
+fn news(package: &Package, before: &Package) -> Vec<String> {
+    let (new, old) = (package.limits(), before.limits());
+    let mut news: Vec<_> = package.wants().into_iter().filter(|want| !before.wants().contains(want)).collect();
+    for (tool, effect) in package.effects() {
+        match before.effects().into_iter().find(|(known, _)| *known == tool) {
+            None => news.push(format!("a new tool, {tool} ({effect})")),
+            Some((_, was)) if was != effect => news.push(format!("{tool} is {effect} instead of {was}")),
+            Some(_) => {}
+        }
+    }
+    if new.memory_mib > old.memory_mib || new.time_ms > old.time_ms || new.output_bytes > old.output_bytes {
+        news.push("higher limits".into());
+    }
+    news
 }
 
 async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
@@ -156,17 +192,22 @@ async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
     }
 }
 
-fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+async fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
     let package = read(folder)?;
     let packages = Packages::new(&paths);
-    screen.say(Ink::Bold, &described(read(folder)?, &config::policy(&settings)?)?);
+    screen.say(Ink::Bold, &described(&package, &config::policy(&settings)?).await?);
     if let Some(before) = packages.find(package.name())? {
-        let news: Vec<_> = package.wants().into_iter().filter(|want| !before.wants().contains(want)).collect();
+        let news = news(&package, &before);
         screen.say(Ink::Yellow, &format!("It takes the place of version {}.", terminal::line(before.version())));
         if !news.is_empty() {
-            screen.say(Ink::Yellow, &format!("It wants more than that one: {}.", news.join(", ")));
+            screen.say(Ink::Yellow, &format!("New in it: {}.", news.join(", ")));
         }
+    }
+    if let Some(file) =
+        package.file().map(|file| paths.data.join(package.name()).join(file)).filter(|file| file.exists())
+    {
+        screen.say(Ink::Yellow, &format!("Its file is there already, and it can read it: {}", file.display()));
     }
     if !is_agreed && !agreed(package.name(), screen)? {
         screen.say(Ink::Dim, "nothing was added");
@@ -191,8 +232,7 @@ fn agreed(name: &str, screen: &Screen) -> Result<bool, Failure> {
 
 fn remove(name: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (_, paths) = session::settings(flags)?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if !is_name || !Packages::new(&paths).remove(name)? {
+    if !Packages::new(&paths).remove(name)? {
         return Err(Failure::usage(format!("there is no added tool package {name}"))
             .help("those that come with the program cannot be removed; a policy can deny their tools"));
     }

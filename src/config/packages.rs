@@ -1,4 +1,4 @@
-//! The tool packages that the user added: a folder each, copied whole, so that what was looked at is what runs.
+//! The tool packages that the user added: a folder each, with the files that were read when it was looked at.
 //!
 //! It asks nobody and shows nothing. Start at [`Packages::all`].
 
@@ -6,7 +6,7 @@ use super::{ConfigError, Paths};
 use crate::tool::wasm::{self, Package};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The folder of added packages.
 pub struct Packages {
@@ -49,27 +49,96 @@ impl Packages {
         Ok(self.all()?.0.into_iter().find(|package| package.name() == name))
     }
 
-    /// Copies a package here, in the place of an older one of its name.
+    /// Copies a package here, in the place of an older one of its name. When that fails the older one is still there.
     pub fn add(&self, package: &Package) -> Result<(), ConfigError> {
         let name = package.name();
         if wasm::bundled()?.iter().any(|bundled| bundled.name() == name) {
             return Err(ConfigError::BundledPackage { name: name.to_owned() });
         }
-        self.remove(name)?;
-        package.write(&self.folder.join(name))?;
+        let [folder, new, old] = ["", ".new", ".old"].map(|end| self.folder.join(format!("{name}{end}")));
+        let unusable = |error| ConfigError::Packages { path: self.folder.clone(), error };
+        clear(&new).map_err(unusable)?;
+        if let Err(error) = package.write(&new) {
+            let _ = clear(&new);
+            return Err(error.into());
+        }
+        clear(&old).map_err(unusable)?;
+        let had_older = folder.is_dir();
+        if had_older {
+            fs::rename(&folder, &old).map_err(unusable)?;
+        }
+        if let Err(error) = fs::rename(&new, &folder) {
+            if had_older {
+                let _ = fs::rename(&old, &folder);
+            }
+            return Err(unusable(error));
+        }
+        // It counts no longer; the next time clears it if this does not.
+        let _ = clear(&old);
         Ok(())
     }
 
     /// Removes the added package of that name, and says whether there was one. What it has written for the user stays.
     pub fn remove(&self, name: &str) -> Result<bool, ConfigError> {
-        let (folder, aside) = (self.folder.join(name), self.folder.join(format!("{name}.old")));
-        if !folder.is_dir() {
+        let [folder, old] = ["", ".old"].map(|end| self.folder.join(format!("{name}{end}")));
+        // A name that is none could lead anywhere.
+        if !wasm::is_package_name(name) || !folder.is_dir() {
             return Ok(false);
         }
         // Out of sight at once, gone afterwards.
-        let _ = fs::remove_dir_all(&aside);
-        let removed = fs::rename(&folder, &aside).and_then(|()| fs::remove_dir_all(&aside));
+        let removed = clear(&old).and_then(|()| fs::rename(&folder, &old)).and_then(|()| clear(&old));
         removed.map_err(|error| ConfigError::Packages { path: folder, error })?;
         Ok(true)
+    }
+}
+
+/// Removes a folder, if it is there.
+fn clear(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(name: &str, version: &str) -> Package {
+        let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; // of nothing
+        let manifest = format!(
+            "name = \"{name}\"\nversion = \"{version}\"\ncomponent = \"a.wasm\"\nsha256 = \"{hash}\"\n\
+             [[tool]]\nname = \"t\"\neffect = \"pure\"\nrecovery = \"repeat\"\n"
+        );
+        Package::new(&manifest, r#"[{"name": "t", "description": "", "parameters": {"type": "object"}}]"#, &[][..])
+            .unwrap()
+    }
+
+    #[test]
+    fn a_newer_one_takes_the_place_or_the_older_one_stays() {
+        let base = tempfile::tempdir().unwrap();
+        let packages = Packages { folder: base.path().join("tool.packages") };
+        packages.add(&added("sums", "1")).unwrap();
+        packages.add(&added("sums", "2")).unwrap();
+        let version = || packages.find("sums").unwrap().map(|package| package.version().to_owned());
+        assert_eq!(version().as_deref(), Some("2"));
+        // What is in the way of the new files is no folder.
+        fs::write(packages.folder.join("sums.new"), "").unwrap();
+        assert!(packages.add(&added("sums", "3")).is_err());
+        assert_eq!(version().as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        let base = tempfile::tempdir().unwrap();
+        let packages = Packages { folder: base.path().join("tool.packages") };
+        packages.add(&added("sums", "1")).unwrap();
+        let precious = base.path().join("precious");
+        fs::create_dir(&precious).unwrap();
+        for name in ["", ".", "..", "../precious", precious.to_str().unwrap(), "sums/../../precious", "sums.old"] {
+            assert!(!packages.remove(name).unwrap(), "{name}");
+        }
+        assert!(precious.is_dir() && packages.find("sums").unwrap().is_some());
+        assert!(packages.remove("sums").unwrap() && !packages.remove("sums").unwrap());
     }
 }

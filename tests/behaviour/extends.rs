@@ -43,7 +43,7 @@ fn and_looks_before_adding_and_can_take_it_back() {
     // A newer one takes its place, and what it wants beyond the old one is said.
     package(&home, "newer", |manifest| manifest.replace("0.1.0", "0.2.0") + "\n[wants]\nclock = true\n");
     let ran = home.run(&["tool", "add", "--yes", "newer"]).exits(0);
-    assert!(ran.stderr.contains("version 0.1.0") && ran.stderr.contains("wants more"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("version 0.1.0") && ran.stderr.contains("New in it: the time"), "{}", ran.stderr);
     assert!(home.run(&["tool", "inspect", "sums"]).exits(0).stdout.contains("sums 0.2.0"));
 
     home.run(&["tool", "remove", "sums"]).exits(0);
@@ -60,6 +60,7 @@ fn with_a_package_begun_from_nothing() {
         assert!(!text.contains("NAME"), "{file}: {text}");
     }
     assert!(home.run(&["tool", "new", "words"]).exits(2).stderr.contains("already"));
+    assert!(home.run(&["tool", "new", "calc"]).exits(2).stderr.contains("comes with the program"));
     for name in ["", "Words", "../words", "a b", "9", "wörter", &"x".repeat(33)] {
         assert!(home.run(&["tool", "new", name]).exits(2).stderr.contains("cannot name a package"), "{name}");
     }
@@ -89,6 +90,7 @@ fn with_what_is_no_package() {
     package(&home, "outside", |manifest| {
         manifest.replace("component = \"calc.wasm\"", "component = \"../mine/calc.wasm\"")
     });
+    package(&home, "good", |manifest| manifest);
     package(&home, "taken", |manifest| manifest.replace("name = \"sums\"", "name = \"calc\""));
     package(&home, "greedy", |manifest| manifest + "\n[limits]\nmemory_mib = 999999\n");
     package(&home, "strange", |manifest| manifest + "\n[wants]\nnetwork = true\n");
@@ -104,9 +106,21 @@ fn with_what_is_no_package() {
         assert!(ran.stderr.contains(words), "{folder}: {}", ran.stderr);
     }
     assert!(home.run(&["tool", "add", "-y", "taken"]).exits(2).stderr.contains("comes with the program"));
-    for name in ["", ".", "..", "calc", "../../data", "a/b"] {
+    // A name that leads elsewhere is none: nothing beside the packages is touched.
+    home.write("precious/tool.toml", "mine");
+    home.run(&["tool", "add", "-y", "good"]).exits(0);
+    let precious = home.path().join("precious");
+    let evil = format!("name = \"{}\"\nversion = \"1\"\ncomponent = \"calc.wasm\"\ntool = []\n", precious.display());
+    package(&home, "evil", |manifest| {
+        let hash = manifest.lines().find(|line| line.starts_with("sha256")).unwrap();
+        format!("{hash}\n{evil}")
+    });
+    home.write("evil/tools.json", "[]");
+    home.run(&["tool", "add", "-y", "evil"]).exits(2);
+    for name in ["", ".", "..", "calc", "../../precious", precious.to_str().unwrap(), "a/b"] {
         home.run(&["tool", "remove", name]).exits(2);
     }
+    assert_eq!(fs::read_to_string(precious.join("tool.toml")).unwrap(), "mine");
 }
 
 /// What went wrong with an added package costs its tools and not the session.

@@ -6,7 +6,7 @@ use super::bindings::{
 };
 use super::cache::Cache;
 use super::package::{Declared, Limits, MAX_MEMORY_MIB, Manifest, Package, PackageError, sha256};
-use super::sandbox::Sandbox;
+use super::sandbox::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, Sandbox};
 use super::ticker::Ticker;
 use crate::policy::{Capabilities, Grant};
 use crate::tool::{Output, Tool, ToolError, ToolSpec};
@@ -19,18 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, Trap, UpdateDeadline,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, Trap, UpdateDeadline};
 
 /// A guest's stack, in bytes.
 const MAX_STACK: usize = 1 << 20;
 
 /// Calls that may run at once; more wait for their turn.
-const MAX_CALLS: usize = 64;
-
-/// Parts of a component: each is a module with its memory and its tables.
-const MAX_MODULES: u32 = 16;
+const MAX_CALLS: usize = 32;
 
 /// What stays in memory between two calls, in bytes: to clear it costs less than to give it back and to ask for it again.
 const KEPT_MEMORY: usize = 128 << 10;
@@ -55,7 +50,7 @@ impl Host {
             // Where addresses are rationed (`ulimit -v`) there is no room for a pool, nor for memories that reserve all that a
             // 32-bit address reaches.
             tracing::info!(error = format!("{error:#}"), "tools run without a pool, slower");
-            Engine::new(config().memory_reservation(0).memory_guard_size(0))
+            Engine::new(config().memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20))
         });
         let engine = engine.map_err(PackageError::Sandbox)?;
         let cache = cache.and_then(|folder| match Cache::open(&folder, || world.random.next_u64()) {
@@ -87,6 +82,11 @@ impl Host {
             Arc::new(WasmTool { spec, name, guest: guest.clone() })
         };
         declarations.into_iter().map(tool).collect()
+    }
+
+    /// Whether a package's component can be compiled and gets all that it imports; else why not.
+    pub async fn check(&self, package: Package) -> Result<(), ToolError> {
+        self.loaded(package.manifest, package.component, Path::new("/data")).ready().await.map(|_| ())
     }
 
     /// What a component says of itself, which must be what lies beside it.
@@ -272,18 +272,16 @@ fn pooled() -> wasmtime::Result<Engine> {
     let n_calls = MAX_CALLS as u32;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(n_calls)
-        .total_core_instances(n_calls * MAX_MODULES)
-        .max_core_instances_per_component(MAX_MODULES)
-        .total_memories(n_calls * 4)
-        .max_memories_per_component(4)
-        .total_tables(n_calls * MAX_MODULES)
-        .max_tables_per_component(MAX_MODULES)
+        .total_core_instances(n_calls * MAX_INSTANCES)
+        .max_core_instances_per_component(MAX_INSTANCES)
+        .total_memories(n_calls * MAX_MEMORIES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .total_tables(n_calls * MAX_TABLES)
+        .max_tables_per_component(MAX_TABLES)
         .total_stacks(n_calls)
         .max_memory_size(MAX_MEMORY_MIB << 20)
         .linear_memory_keep_resident(KEPT_MEMORY)
-        .table_keep_resident(KEPT_TABLES)
-        // Linux since 6.7 can tell which pages a call has touched.
-        .pagemap_scan(Enabled::Auto);
+        .table_keep_resident(KEPT_TABLES);
     Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
 }
 

@@ -13,7 +13,7 @@ mod ticker;
 
 pub use examples::{Outcome, run_examples};
 pub use host::Host;
-pub use package::{Example, Limits, Package, PackageError, bundled};
+pub use package::{Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name};
 
 #[cfg(test)]
 mod tests;

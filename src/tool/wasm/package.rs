@@ -14,8 +14,10 @@ use std::time::Duration;
 /// Bytes of a component: compiling one takes time and memory that grow with it.
 const MAX_COMPONENT: usize = 64 << 20;
 
-/// What a manifest may ask for at most, in MiB.
+/// What a manifest may ask for at most: memory in MiB, a call's time, the bytes of a result.
 pub(super) const MAX_MEMORY_MIB: usize = 1024;
+const MAX_TIME_MS: u64 = 600_000;
+const MAX_OUTPUT: usize = 16 << 20;
 
 /// Bytes of a manifest or of the declarations.
 const MAX_TEXT: usize = 1 << 20;
@@ -25,6 +27,7 @@ const MANIFEST: &str = "tool.toml";
 const DECLARATIONS: &str = "tools.json";
 
 /// A component with its manifest; nothing is compiled yet.
+#[derive(Clone)]
 pub struct Package {
     /// The two texts as they were written.
     texts: [String; 2],
@@ -58,7 +61,7 @@ pub enum PackageError {
 }
 
 /// `tool.toml`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     pub(super) name: String,
@@ -79,7 +82,7 @@ pub(super) struct Manifest {
 }
 
 /// What the package wants to be given.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wants {
     pub(super) clock: bool,
@@ -93,7 +96,7 @@ pub(super) struct Wants {
 pub struct Limits {
     /// Linear memory, in MiB.
     pub memory_mib: usize,
-    /// From the call to its result, in milliseconds.
+    /// From where a call has its place and begins to its result, in milliseconds.
     pub time_ms: u64,
     /// The result's text, in bytes.
     pub output_bytes: usize,
@@ -111,7 +114,7 @@ impl Limits {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Effects {
     name: String,
@@ -132,7 +135,7 @@ pub struct Example {
 }
 
 /// A tool as `tools.json` declares it, with what the manifest says of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Declared {
     pub(super) id: ToolId,
     pub(super) description: String,
@@ -160,6 +163,9 @@ impl Package {
         let malformed = |package: &str, problem: String| PackageError::Malformed { package: package.into(), problem };
         let manifest: Manifest = toml::from_str(manifest).map_err(|error| malformed("?", error.to_string()))?;
         let name = manifest.name.clone();
+        if !is_package_name(&name) {
+            return Err(malformed(&name, format!("its name is no name: {PACKAGE_NAME}")));
+        }
         if let Some(file) = manifest.wants.file.as_deref().filter(|file| !is_plain_name(file)) {
             return Err(malformed(&name, format!("`{file}` is not a plain file name")));
         }
@@ -168,6 +174,12 @@ impl Package {
                 "it asks for {} MiB of memory, and at most {MAX_MEMORY_MIB} are given",
                 manifest.limits.memory_mib
             );
+            return Err(malformed(&name, problem));
+        }
+        let Limits { time_ms, output_bytes, .. } = manifest.limits;
+        if time_ms > MAX_TIME_MS || output_bytes > MAX_OUTPUT {
+            let problem =
+                format!("its limits are too high: at most {MAX_TIME_MS} ms and {MAX_OUTPUT} bytes of output are given");
             return Err(malformed(&name, problem));
         }
         let component = component.into();
@@ -192,7 +204,10 @@ impl Package {
                 recovery: effects.recovery,
             })
         };
-        let declarations = declarations.into_iter().map(declared).collect::<Result<_, _>>()?;
+        let declarations = declarations.into_iter().map(declared).collect::<Result<Vec<_>, _>>()?;
+        if declarations.is_empty() {
+            return Err(malformed(&name, "it has no tools".into()));
+        }
         Ok(Self { texts, manifest, declarations, component })
     }
 
@@ -207,8 +222,8 @@ impl Package {
         let (manifest, declarations) = (text(MANIFEST)?, text(DECLARATIONS)?);
         let problem = |problem: String| PackageError::Malformed { package: folder.display().to_string(), problem };
         let named: Manifest = toml::from_str(&manifest).map_err(|error| problem(error.to_string()))?;
-        if !is_plain_name(&named.component) {
-            return Err(problem(format!("`{}` is not a plain file name", named.component)));
+        if !is_component_name(&named.component) {
+            return Err(problem(format!("`{}` is not a plain file name that ends in .wasm", named.component)));
         }
         let path = folder.join(&named.component);
         let component = bytes(&path, MAX_COMPONENT).map_err(|error| PackageError::File { path, error })?;
@@ -222,23 +237,16 @@ impl Package {
         Self::new(&manifest, &declarations, component)
     }
 
-    /// Writes the package into a folder that does not exist yet, whole or not at all.
+    /// Writes the package's files into a folder, which is made.
     pub fn write(&self, folder: &Path) -> Result<(), PackageError> {
-        let beside = folder.with_extension("new");
         let [manifest, declarations] = &self.texts;
         let files = [
             (MANIFEST, manifest.as_bytes()),
             (DECLARATIONS, declarations.as_bytes()),
             (self.manifest.component.as_str(), &self.component),
         ];
-        let written = (|| {
-            match fs::remove_dir_all(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => fs::create_dir_all(&beside)?,
-            }
-            files.iter().try_for_each(|(name, bytes)| fs::write(beside.join(name), bytes))?;
-            fs::rename(&beside, folder)
-        })();
+        let written = fs::create_dir_all(folder)
+            .and_then(|()| files.iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes)));
         written.map_err(|error| PackageError::File { path: folder.to_owned(), error })
     }
 
@@ -274,6 +282,16 @@ impl Package {
         clock.into_iter().chain(file.iter().map(|name| format!("one file of its own, {name}"))).collect()
     }
 
+    /// Its tools and what each does.
+    pub fn effects(&self) -> Vec<(&str, Effect)> {
+        self.declarations.iter().map(|tool| (tool.id.tool.as_str(), tool.effect)).collect()
+    }
+
+    /// The file that it wants, if it wants one.
+    pub fn file(&self) -> Option<&str> {
+        self.manifest.wants.file.as_deref()
+    }
+
     /// The manifest's examples.
     pub fn examples(&self) -> &[Example] {
         &self.manifest.tests
@@ -296,6 +314,20 @@ fn bytes(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What [`is_package_name`] asks for, in words.
+pub const PACKAGE_NAME: &str = "it must be a small letter and up to 31 small letters, digits, `_` and `-`";
+
+/// Whether a package may be called so. A name is a folder's name too: nothing in it may lead elsewhere.
+pub fn is_package_name(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_good)
+}
+
+/// Whether a component's file may be called so.
+pub fn is_component_name(name: &str) -> bool {
+    is_plain_name(name) && name.ends_with(".wasm")
 }
 
 fn is_plain_name(name: &str) -> bool {
@@ -340,6 +372,14 @@ mod tests {
             (good.to_owned(), tools.replace("\"b\"", "\"c\""), "does not say what `c` does"),
             (format!("{good}[wants]\nfile = \"../notes.md\"\n"), tools.to_owned(), "plain file name"),
             (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),
+            (format!("{good}[limits]\ntime_ms = 86400000\n"), tools.to_owned(), "too high"),
+            (format!("{good}[limits]\noutput_bytes = 1000000000\n"), tools.to_owned(), "too high"),
+            (good.replace("\"a\"", "\"/tmp/a\""), "[]".to_owned(), "no name"),
+            (good.replace("\"a\"", "\"../a\""), "[]".to_owned(), "no name"),
+            (good.replace("\"a\"", "\"\""), "[]".to_owned(), "no name"),
+            (good.replace("\"a\"", "\"a.new\""), tools.to_owned(), "no name"),
+            (good.replace("\"a\"", "\"A\""), tools.to_owned(), "no name"),
+            (good.to_owned(), "[]".to_owned(), "no tools"),
             (good.to_owned(), "[".to_owned(), "EOF"),
         ] {
             let error = check(&manifest, &tools);

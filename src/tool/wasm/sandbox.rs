@@ -122,6 +122,11 @@ pub(super) struct MemoryLimit {
 /// Entries of one table.
 const MAX_TABLE: usize = 20_000;
 
+/// What a component may be made of, with and without the pool.
+pub(super) const MAX_MEMORIES: u32 = 8;
+pub(super) const MAX_TABLES: u32 = 16;
+pub(super) const MAX_INSTANCES: u32 = 64;
+
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         let total = self.total.saturating_add(desired.saturating_sub(current));
@@ -139,15 +144,15 @@ impl ResourceLimiter for MemoryLimit {
     }
 
     fn memories(&self) -> usize {
-        8
+        MAX_MEMORIES as usize
     }
 
     fn tables(&self) -> usize {
-        16
+        MAX_TABLES as usize
     }
 
     fn instances(&self) -> usize {
-        64
+        MAX_INSTANCES as usize
     }
 }
 
