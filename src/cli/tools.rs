@@ -133,12 +133,13 @@ async fn described(package: &Package, policy: &Policy) -> Result<String, Failure
     for tool in toolbox.iter() {
         let spec = tool.spec();
         let (answer, _) = policy.ruling(&spec.id, spec.effect);
+        let recovery = json!(spec.recovery);
         text += &format!(
-            "    {}  effect {}, policy {}, after a crash {:?}\n",
+            "    {}  effect {}, policy {}, after a crash {}\n",
             spec.id,
             spec.effect,
             answer.as_str(),
-            spec.recovery
+            recovery.as_str().unwrap_or_default()
         );
         for line in spec.description.lines() {
             text += &format!("      {}\n", terminal::line(line));

@@ -24,7 +24,9 @@ fn and_looks_before_adding_and_can_take_it_back() {
     let home = Home::new();
     package(&home, "mine", |manifest| manifest);
     let seen = home.run(&["tool", "inspect", "mine"]).exits(0).stdout;
-    for words in ["sums 0.1.0", "sha256 ", "wants      nothing", "sums.calc", "pure", "allow"] {
+    for words in
+        ["sums 0.1.0", "sha256 ", "wants      nothing", "sums.calc", "effect pure, policy allow, after a crash repeat"]
+    {
         assert!(seen.contains(words), "{words} in {seen}");
     }
     // Nobody can be asked here, and nothing is added unasked.
