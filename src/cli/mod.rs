@@ -1,7 +1,8 @@
 //! The terminal's edge: arguments to commands, events to the screen, errors to exit codes.
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
-//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools`, `models`, `doctor`.
+//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `models`,
+//! `doctor`.
 
 mod approve;
 mod args;

@@ -9,7 +9,7 @@ use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, SqliteStore};
 use crate::policy::{Approver, Policy, ToolId};
-use crate::tool::{Tool, Toolbox, wasm};
+use crate::tool::{Toolbox, wasm};
 use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::Path;
@@ -37,8 +37,8 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         let is_constrained = !settings.no_grammar;
         move || if is_constrained { constraint::warm() } else { tokenizer::warm() }
     });
-    let Tools { tools, problems } = tools(&world, paths)?;
-    let known: Vec<ToolId> = tools.iter().map(|tool| tool.spec().id.clone()).collect();
+    let (toolbox, problems) = tools(&world, paths)?;
+    let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
     let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
     warnings.extend(problems);
     let journal = journal(&settings, paths, &world).await?;
@@ -57,8 +57,8 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
             seed: settings.seed.unwrap_or_else(|| world.random.next_u64()),
             ..SamplingParams::default()
         });
-    for tool in tools {
-        builder = builder.tool(tool);
+    for tool in toolbox.iter() {
+        builder = builder.tool(tool.tool().clone());
     }
     if let Some(schema) = settings.output_schema {
         builder = builder.response_format(ResponseFormat { name: "answer".into(), description: String::new(), schema });
@@ -84,14 +84,9 @@ fn world(settings: &Settings) -> World {
     if settings.offline { World { network: Arc::new(NoNetwork), ..real } } else { real }
 }
 
-/// The tools as a session would have them, without a model, and what is wrong with those that it would not have.
+/// The tools as a session would have them, without a model, and why added packages are left out.
 pub fn toolbox(paths: &Paths) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    let mut toolbox = Toolbox::default();
-    let Tools { tools, problems } = tools(&World::real(), paths)?;
-    for tool in tools {
-        toolbox.register(tool).map_err(AgentError::from)?;
-    }
-    Ok((toolbox, problems))
+    tools(&World::real(), paths)
 }
 
 /// The policy as a session would have it.
@@ -111,33 +106,20 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
-struct Tools {
-    tools: Vec<Arc<dyn Tool>>,
-    /// Why packages that were added are left out.
-    problems: Vec<String>,
-}
-
-/// The bundled packages, then those that the user added. One of the user's that cannot be used is left out: a session must
-/// not fail for a tool that it may not need.
-fn tools(world: &World, paths: &Paths) -> Result<Tools, ConfigError> {
+/// The bundled packages, then those that the user added. One of the user's that cannot be used is left out, and why: a
+/// session must not fail for a tool that it may not need.
+fn tools(world: &World, paths: &Paths) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")))?;
-    let mut tools = Vec::new();
     let mut toolbox = Toolbox::default();
-    for package in wasm::bundled()? {
-        for tool in host.load(package, &paths.data) {
-            toolbox.register(tool.clone()).map_err(AgentError::from)?;
-            tools.push(tool);
-        }
+    for tool in wasm::bundled()?.into_iter().flat_map(|package| host.load(package, &paths.data)) {
+        toolbox.register(tool).map_err(AgentError::from)?;
     }
     let (packages, mut problems) = Packages::new(paths).all()?;
     for tool in packages.into_iter().flat_map(|package| host.load(package, &paths.data)) {
         // To register a tool is what finds a name that is taken and a schema that cannot be used.
-        match toolbox.register(tool.clone()) {
-            Ok(()) => tools.push(tool),
-            Err(error) => problems.push(error.to_string()),
-        }
+        problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
     }
-    Ok(Tools { tools, problems })
+    Ok((toolbox, problems))
 }
 
 async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {

@@ -374,7 +374,7 @@ mod tests {
             (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),
             (format!("{good}[limits]\ntime_ms = 86400000\n"), tools.to_owned(), "too high"),
             (format!("{good}[limits]\noutput_bytes = 1000000000\n"), tools.to_owned(), "too high"),
-            (good.replace("\"a\"", "\"/tmp/a\""), "[]".to_owned(), "no name"),
+            (good.replace("\"a\"", "\"/a\""), "[]".to_owned(), "no name"),
             (good.replace("\"a\"", "\"../a\""), "[]".to_owned(), "no name"),
             (good.replace("\"a\"", "\"\""), "[]".to_owned(), "no name"),
             (good.replace("\"a\"", "\"a.new\""), tools.to_owned(), "no name"),
