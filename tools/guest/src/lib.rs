@@ -1,11 +1,55 @@
-//! What every bundled tool does the same way: reading its `tools.json`, its arguments, and saying why a call failed.
+//! What every bundled tool does the same way: its exports, reading its `tools.json` and its arguments, and saying why a
+//! call failed.
 //!
-//! Knows nothing of WIT or of the host; the guests turn these plain types into the generated ones.
-//! Start at [`arguments`].
+//! A guest is a [`Package`] in plain types, which its own tests call without any WASM; [`export!`] makes it a component.
+//! What the host grants is in `host`, by the names of `wit/tool.wit`: a component imports what it uses of it, no more.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+
+/// What a host can grant: the interfaces of `wit/tool.wit`.
+#[cfg(target_family = "wasm")]
+pub use bindings::ossicle::tool as host;
+
+/// A tool package.
+pub trait Package {
+    /// Its `tools.json`.
+    const TOOLS: &'static str;
+
+    /// Runs the tool of this name.
+    fn call(name: &str, arguments: &str) -> Result<Output, Failure>;
+}
+
+/// What a call gave.
+#[derive(Debug, Default, PartialEq)]
+pub struct Output {
+    /// What the model reads.
+    pub text: String,
+    /// Pictures and other files that the call made.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that a call made.
+#[derive(Debug, PartialEq)]
+pub struct Attachment {
+    /// A plain file name.
+    pub name: String,
+    /// Such as `image/png`.
+    pub media_type: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+impl From<String> for Output {
+    fn from(text: String) -> Self {
+        Self { text, attachments: Vec::new() }
+    }
+}
 
 /// Why a call gave no result; the same three cases as `tool-error` in `wit/tool.wit`.
 #[derive(Debug, PartialEq)]
@@ -44,6 +88,20 @@ pub fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 pub fn unknown(name: &str) -> Failure {
     Failure::Unknown(format!("there is no tool named {name:?} here"))
 }
+
+/// Makes a [`Package`] the component's own.
+#[cfg(target_family = "wasm")]
+#[macro_export]
+macro_rules! export {
+    ($package:ty) => {
+        type Exported = $crate::Exported<$package>;
+        $crate::exported!(Exported);
+    };
+}
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub use bindings::{Exported, exported};
 
 #[cfg(test)]
 mod tests {

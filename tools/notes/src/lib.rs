@@ -79,28 +79,16 @@ fn numbered<'a>(notes: impl Iterator<Item = &'a str>, wanted: impl Fn(&str) -> b
 mod export {
     //! The component's side of `wit/tool.wit`.
 
-    use tool_guest::Failure;
+    use tool_guest::host::document;
+    use tool_guest::{Failure, Output};
 
-    wit_bindgen::generate!({ path: "../wit", world: "document-tool" });
+    struct Tools;
 
-    struct Tool;
+    impl tool_guest::Package for Tools {
+        const TOOLS: &'static str = include_str!("../tools.json");
 
-    impl Guest for Tool {
-        fn describe() -> Vec<ToolSpec> {
-            let spec = |spec: tool_guest::Spec| ToolSpec {
-                name: spec.name,
-                description: spec.description,
-                parameters: spec.parameters.get().to_owned(),
-            };
-            tool_guest::specs(include_str!("../tools.json")).into_iter().map(spec).collect()
-        }
-
-        fn call(name: String, arguments: String) -> Result<String, ToolError> {
-            crate::call(&Granted, &name, &arguments).map_err(|failure| match failure {
-                Failure::Arguments(text) => ToolError::InvalidArguments(text),
-                Failure::Unknown(text) => ToolError::UnknownTool(text),
-                Failure::Failed(text) => ToolError::Failed(text),
-            })
+        fn call(name: &str, arguments: &str) -> Result<Output, Failure> {
+            crate::call(&Granted, name, arguments).map(Output::from)
         }
     }
 
@@ -108,15 +96,15 @@ mod export {
 
     impl crate::Document for Granted {
         fn read(&self) -> Result<Vec<u8>, String> {
-            ossicle::tool::document::read()
+            document::read()
         }
 
         fn write(&self, bytes: &[u8]) -> Result<(), String> {
-            ossicle::tool::document::write(bytes)
+            document::write(bytes)
         }
     }
 
-    export!(Tool);
+    tool_guest::export!(Tools);
 }
 
 #[cfg(test)]

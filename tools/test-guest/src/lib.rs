@@ -5,8 +5,7 @@
 #[cfg(target_family = "wasm")]
 mod export {
     use std::hint::black_box;
-
-    wit_bindgen::generate!({ path: "../wit", world: "tool" });
+    use tool_guest::bindings::exports::ossicle::tool::tools::{Guest, Output, ToolError, ToolSpec};
 
     const TOOLS: [(&str, &str); 6] = [
         ("spin", "Never comes back."),
@@ -29,14 +28,15 @@ mod export {
             TOOLS.into_iter().map(spec).collect()
         }
 
-        fn call(name: String, arguments: String) -> Result<String, ToolError> {
+        fn call(name: String, arguments: String) -> Result<Output, ToolError> {
+            let text = |text: String| Ok(Output { text, attachments: Vec::new() });
             match name.as_str() {
                 "spin" => spin(),
                 "eat" => eat(),
                 "trap" => std::process::abort(),
-                "recurse" => Ok(recurse(1).to_string()),
-                "flood" => Ok("flood ".repeat(10_000_000 / 6)),
-                "echo" => Ok(arguments),
+                "recurse" => text(recurse(1).to_string()),
+                "flood" => text("flood ".repeat(10_000_000 / 6)),
+                "echo" => text(arguments),
                 _ => Err(ToolError::UnknownTool(name)),
             }
         }
@@ -62,5 +62,5 @@ mod export {
         black_box(recurse(black_box(depth + 1))).wrapping_add(frame[depth as usize % 64])
     }
 
-    export!(Tool);
+    tool_guest::exported!(Tool);
 }

@@ -16,11 +16,13 @@ mod export {
             }
 
             world ungranted {
-                include ossicle:tool/tool@0.1.0;
+                include ossicle:tool/tool@0.2.0;
                 import nothing;
             }
         ",
     });
+
+    use exports::ossicle::tool::tools::{Guest, Output, ToolError, ToolSpec};
 
     struct Tool;
 
@@ -33,8 +35,8 @@ mod export {
             }]
         }
 
-        fn call(_name: String, _arguments: String) -> Result<String, ToolError> {
-            Ok(ossicle::ungranted::nothing::ask())
+        fn call(_name: String, _arguments: String) -> Result<Output, ToolError> {
+            Ok(Output { text: ossicle::ungranted::nothing::ask(), attachments: Vec::new() })
         }
     }
 
