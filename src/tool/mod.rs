@@ -63,6 +63,25 @@ pub enum Recovery {
 pub struct Output {
     /// What the model reads.
     pub text: String,
+    /// Pictures and other files that it made.
+    pub attachments: Vec<Attachment>,
+}
+
+impl From<String> for Output {
+    fn from(text: String) -> Self {
+        Self { text, attachments: Vec::new() }
+    }
+}
+
+/// A file that a call made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// What the tool calls it; may be anything.
+    pub name: String,
+    /// Such as `image/png`, in the tool's word.
+    pub media_type: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
 }
 
 /// Why a call gave nothing. `Display` is what the model reads: what happened and what to do about it.

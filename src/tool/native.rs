@@ -81,7 +81,7 @@ impl Tool for NativeTool {
         if *grant.tool() != self.spec.id {
             return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
         }
-        (self.run)(arguments).await.map(|text| Output { text })
+        (self.run)(arguments).await.map(Output::from)
     }
 }
 

@@ -6,8 +6,10 @@ wasmtime::component::bindgen!({
     path: "tools/wit",
     world: "guest",
     imports: {
-        "ossicle:tool/document.read": async | trappable,
-        "ossicle:tool/document.write": async | trappable,
+        "ossicle:tool/document": async | trappable,
+        "ossicle:tool/store": async | trappable,
+        "ossicle:tool/folder": async | trappable,
+        "ossicle:tool/http": async | trappable,
         default: trappable,
     },
     exports: { default: async },

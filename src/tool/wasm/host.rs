@@ -1,15 +1,14 @@
 //! Components made ready and called.
 
-use super::bindings::{
-    GuestPre, ToolError as GuestError,
-    ossicle::tool::{clock, document},
-};
+use super::bindings::exports::ossicle::tool::tools::{Output as GuestOutput, ToolError as GuestError};
+use super::bindings::ossicle::tool::{clock, document};
+use super::bindings::{GuestPre, ossicle::tool::types::Attachment as GuestAttachment};
 use super::cache::Cache;
 use super::package::{Declared, Limits, MAX_MEMORY_MIB, Manifest, Package, PackageError, sha256};
 use super::sandbox::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, Sandbox};
 use super::ticker::Ticker;
 use crate::policy::{Capabilities, Grant};
-use crate::tool::{Output, Tool, ToolError, ToolSpec};
+use crate::tool::{Attachment, Output, Tool, ToolError, ToolSpec};
 use crate::world::World;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -91,7 +90,7 @@ impl Host {
 
     /// What a component says of itself, which must be what lies beside it.
     #[cfg(test)]
-    pub(super) async fn describe(&self, package: Package) -> wasmtime::Result<Vec<super::bindings::ToolSpec>> {
+    pub(super) async fn describe(&self, package: Package) -> wasmtime::Result<Vec<super::bindings::exports::ossicle::tool::tools::ToolSpec>> {
         let guest = self.loaded(package.manifest, package.component, Path::new("/data"));
         let ready = guest.ready().await.map_err(|error| wasmtime::format_err!("{error}"))?;
         let sandbox = Sandbox::new(None, self.0.world.clone(), 64 << 20);
@@ -99,7 +98,7 @@ impl Host {
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_epoch_deadline(1000);
         let instance = ready.instantiate_async(&mut store).await?;
-        instance.call_describe(&mut store).await
+        instance.ossicle_tool_tools().call_describe(&mut store).await
     }
 
     fn loaded(&self, manifest: Manifest, component: Cow<'static, [u8]>, data: &Path) -> Arc<Loaded> {
@@ -172,7 +171,7 @@ impl Loaded {
         });
         let called = async {
             let instance = guest.instantiate_async(&mut store).await?;
-            instance.call_call(&mut store, name, arguments).await
+            instance.ossicle_tool_tools().call_call(&mut store, name, arguments).await
         };
         let ticking = self.shared.ticker.start();
         let ended = tokio::time::timeout(limit, called).await;
@@ -188,8 +187,12 @@ impl Loaded {
             Ok(Ok(result)) => result,
         };
         match result {
-            Ok(text) if text.len() > output_bytes => Err(ToolError::OutputTooLong { limit: output_bytes }),
-            Ok(text) => Ok(Output { text }),
+            Ok(GuestOutput { text, .. }) if text.len() > output_bytes => {
+                Err(ToolError::OutputTooLong { limit: output_bytes })
+            }
+            Ok(GuestOutput { text, attachments }) => {
+                Ok(Output { text, attachments: attachments.into_iter().map(attachment).collect() })
+            }
             Err(GuestError::InvalidArguments(problem)) => Err(ToolError::InvalidArguments(cut(problem, output_bytes))),
             Err(GuestError::UnknownTool(name)) => {
                 Err(ToolError::Unavailable(format!("its component knows no tool `{}`", cut(name, 64))))
@@ -290,6 +293,10 @@ fn compiler(engine: &Engine) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
+}
+
+fn attachment(GuestAttachment { name, media_type, data }: GuestAttachment) -> Attachment {
+    Attachment { name, media_type, data }
 }
 
 /// At most `limit` bytes of a guest's words.
