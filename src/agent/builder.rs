@@ -1,6 +1,6 @@
 //! How an [`Agent`] is put together: the library user's door, and what `config` fills.
 
-use super::{Agent, AgentError, Limits, prompt, transcript::Transcript};
+use super::{Agent, AgentError, Desk, Limits, prompt, transcript::Transcript};
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{
     DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
@@ -160,11 +160,10 @@ impl AgentBuilder {
         };
         let wants_json = self.response_format.is_some();
         let encoding = Encoding::new();
-        let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
-        let date = self.world.clock.zone().to_datetime(date).date();
+        let date = self.world.clock.today();
         let mut transcript = Transcript::default();
         let frame = Message::system(SystemContent {
-            current_date: Some(date.to_string()),
+            current_date: Some(date.clone()),
             reasoning_effort: self.effort,
             functions_declared: !toolbox.is_empty(),
             ..SystemContent::default()
@@ -180,16 +179,19 @@ impl AgentBuilder {
             Some(journal) => journal,
             None => Journal::in_memory(&self.world).await?,
         };
-        journal
-            .append(Record::SessionStarted { model: engine.description().name.clone(), date: date.to_string() })
-            .await?;
+        journal.append(Record::SessionStarted { model: engine.description().name.clone(), date }).await?;
         journal.append(Record::prompt(tokens)).await?;
         Ok(Agent {
             engine,
             encoding,
             toolbox,
-            policy: self.policy,
-            approver: self.approver,
+            desk: Desk {
+                policy: self.policy,
+                approver: self.approver,
+                journal: journal.clone(),
+                clock: self.world.clock.clone(),
+                max_call_time: self.limits.max_call_time,
+            },
             journal,
             world: self.world,
             sampling: self.sampling,

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::scripted::ScriptedEngine;
 use crate::harmony::{ResponseFormat, special, tokenizer};
 use crate::journal::{CallEnd, Origin};
-use crate::policy::{Approval, Pending};
+use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::ToolError;
 use crate::tool::native::NativeTool;
 use crate::tool::wasm::{Host, Package};
@@ -343,7 +343,7 @@ async fn time_ends_a_call_and_a_turn() {
     let short = Duration::from_millis(50);
     let engine_ = engine(&[&sleeps, ANSWER]);
     let mut patient = agent(&engine_).await;
-    patient.limits.max_call_time = short;
+    patient.desk.max_call_time = short;
     let (answer, events, _) = turn(&mut patient, &engine_).await;
     assert_eq!(answer.end, TurnEnd::Answered);
     assert!(replies(&events)[0].1.contains("stopped after"), "{events:?}");

@@ -210,7 +210,7 @@ async fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Scr
     {
         screen.say(Ink::Yellow, &format!("Its file is there already, and it can read it: {}", file.display()));
     }
-    if !is_agreed && !agreed(package.name(), screen)? {
+    if !is_agreed && !agreed(&format!("Add {}?", terminal::line(package.name())), screen)? {
         screen.say(Ink::Dim, "nothing was added");
         return Ok(());
     }
@@ -220,11 +220,11 @@ async fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Scr
 }
 
 /// A yes from whoever sits at the terminal.
-fn agreed(name: &str, screen: &Screen) -> Result<bool, Failure> {
+pub(super) fn agreed(question: &str, screen: &Screen) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::usage("nobody can be asked whether to add it").help("--yes adds it unasked"));
+        return Err(Failure::usage(format!("nobody can be asked: {question}")).help("--yes does it unasked"));
     }
-    screen.ask(&format!("Add {}? y or n: ", terminal::line(name)));
+    screen.ask(&format!("{question} y or n: "));
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     screen.answered();

@@ -2,6 +2,7 @@
 //! logs, and what the terminal is.
 
 use super::ConfigError;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The four folders. None of them needs to exist.
@@ -62,6 +63,11 @@ impl Paths {
     pub fn history(&self) -> PathBuf {
         self.state.join("history")
     }
+}
+
+/// The whole environment, for programs that are started.
+pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
 }
 
 /// What `RUST_LOG` asks to be logged.

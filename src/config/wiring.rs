@@ -1,13 +1,13 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
 use super::file::bundled;
-use super::{ConfigError, Packages, Paths, Settings, project};
-use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, render_developer};
+use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
+use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Desk, Limits, render_developer};
 use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
-use crate::journal::{Journal, SqliteStore};
+use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Policy, ToolId};
 use crate::tool::{Toolbox, wasm};
 use crate::world::{NoNetwork, World};
@@ -23,6 +23,8 @@ pub struct Opened {
     /// What looks like a mistake and stops nothing: a rule of the policy that names no tool and so protects nothing, a tool
     /// package that cannot be used.
     pub warnings: Vec<String>,
+    /// The MCP servers behind some of its tools. Dropped, they are killed; closed, they may say goodbye.
+    pub servers: Connected,
 }
 
 /// An agent as the settings want it.
@@ -37,7 +39,16 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         let is_constrained = !settings.no_grammar;
         move || if is_constrained { constraint::warm() } else { tokenizer::warm() }
     });
-    let (toolbox, problems) = tools(&world, paths)?;
+    let connecting = tokio::spawn({
+        let (paths, is_offline, is_constrained) = (paths.clone(), settings.offline, !settings.no_grammar);
+        async move { mcp::connect(&paths, is_offline, is_constrained).await }
+    });
+    let (mut toolbox, mut problems) = tools(&world, paths)?;
+    let mut servers = connecting.await??;
+    problems.append(&mut servers.warnings);
+    for tool in servers.tools.drain(..) {
+        problems.extend(toolbox.register(Arc::new(tool)).err().map(|error| format!("{error}; it is left out")));
+    }
     let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
     let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
     warnings.extend(problems);
@@ -65,7 +76,34 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     }
     loading_vocabulary.await?;
     let engine: Arc<dyn Engine> = Arc::new(loading_engine.await??);
-    Ok(Opened { agent: builder.engine(engine).build().await?, warnings })
+    Ok(Opened { agent: builder.engine(engine).build().await?, warnings, servers })
+}
+
+/// Tools without a model, for callers from elsewhere, and the desk that their calls pass.
+pub struct Counter {
+    /// The bundled and the added ones. Not those of MCP servers: they would be somebody else's to offer.
+    pub toolbox: Toolbox,
+    /// With a session of its own in the journal.
+    pub desk: Desk,
+}
+
+/// A counter as the settings want it, and what looks like a mistake and stops nothing.
+pub async fn counter(
+    settings: &Settings,
+    paths: &Paths,
+    approver: Arc<dyn Approver>,
+) -> Result<(Counter, Vec<String>), ConfigError> {
+    let world = world(settings);
+    let policy = policy(settings)?;
+    let (toolbox, problems) = tools(&world, paths)?;
+    let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
+    let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
+    warnings.extend(problems);
+    let journal = journal(settings, paths, &world).await?;
+    let record = Record::SessionStarted { model: "none: calls from elsewhere".into(), date: world.clock.today() };
+    journal.append(record).await.map_err(AgentError::from)?;
+    let max_call_time = limits(settings).max_call_time;
+    Ok((Counter { toolbox, desk: Desk { policy, approver, journal, clock: world.clock, max_call_time } }, warnings))
 }
 
 /// The developer's words as a session would have them. Fails when the user's own template does not render.
