@@ -197,6 +197,8 @@ fn a_page_is_read_as_a_person_would() {
         ("a&nbsp;&amp;&lt;b&gt;&eacute;&#x1f600;&bogus;", "a &<b>é\u{1f600}&bogus;"),
         ("<script>if (a<b) '</p>'</script><style>p{}</style>a<svg><title>t</title></svg><noscript>n</noscript>b", "ab"),
         ("<template>x<template>y</template>z</template>a<!-- c -->", "a"),
+        ("<svg><g>x</g>y</svg>a", "a"),
+        ("<a href=b>c <i>d</i> e</a>", "[c d e](https://a.org/x/b)"),
         ("<svg/>a<script/>b</script>c", "ac"),
         ("<img src=x alt=' a\n b '><img alt=''><img>", "[image: a b]"),
         (
