@@ -103,6 +103,9 @@ macro_rules! export {
 #[doc(hidden)]
 pub use bindings::{Exported, exported};
 
+#[cfg(not(target_family = "wasm"))]
+pub mod examples;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +130,10 @@ mod tests {
         for (json, names) in [
             (include_str!("../../calc/tools.json"), vec!["calc"]),
             (include_str!("../../clock/tools.json"), vec!["now", "add", "between", "convert"]),
+            (include_str!("../../fetch/tools.json"), vec!["fetch"]),
+            (include_str!("../../files/tools.json"), vec!["list", "read", "search", "write", "edit"]),
             (include_str!("../../notes/tools.json"), vec!["add", "list", "search"]),
+            (include_str!("../../todo/tools.json"), vec!["add", "list", "done", "remove"]),
         ] {
             let specs = specs(json);
             assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), names);
