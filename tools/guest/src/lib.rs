@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
+pub mod page;
 
 /// What a host can grant: the interfaces of `wit/tool.wit`.
 #[cfg(target_family = "wasm")]
@@ -127,7 +128,9 @@ mod tests {
         for (json, names) in [
             (include_str!("../../calc/tools.json"), vec!["calc"]),
             (include_str!("../../clock/tools.json"), vec!["now", "add", "between", "convert"]),
+            (include_str!("../../data/tools.json"), vec!["query", "summarise", "convert"]),
             (include_str!("../../notes/tools.json"), vec!["add", "list", "search"]),
+            (include_str!("../../text/tools.json"), vec!["match", "replace", "diff", "hash", "encode"]),
         ] {
             let specs = specs(json);
             assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), names);
