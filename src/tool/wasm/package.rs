@@ -418,7 +418,17 @@ pub fn bundled() -> Result<Vec<Package>, PackageError> {
             )
         };
     }
-    [package!("calc"), package!("clock"), package!("notes")].into_iter().collect()
+    let packages = [
+        package!("calc"),
+        package!("clock"),
+        package!("notes"),
+        package!("files"),
+        package!("fetch"),
+        package!("data"),
+        package!("text"),
+        package!("todo"),
+    ];
+    packages.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ async fn an_import_that_nothing_provides_is_named() {
 #[tokio::test]
 async fn what_the_manifest_does_not_want_is_not_linked() {
     // The notes component imports the granted file; without `wants.file` there is nothing to link it to.
-    let component = bundled().unwrap().pop().unwrap().component;
+    let component = bundled().unwrap().remove(2).component;
     let component: &'static [u8] = Vec::leak(component.into_owned());
     let toolbox = toolbox(&World::simulated(1), vec![hostile(component, &["list"], "", "clock = true")]);
     let error = call(toolbox.resolve("evil.list").unwrap().tool().as_ref(), json!({})).await.unwrap_err().to_string();
@@ -216,7 +216,7 @@ async fn a_guest_can_do_no_more_than_the_effect_that_policy_was_asked_about() {
     for (effect, expected) in [("read", Err("only reads")), ("pure", Err("no file")), ("write", Ok("saved as note 1"))]
     {
         let manifest = MANIFEST.replace("effect = \"write\"", &format!("effect = \"{effect}\""));
-        let component = bundled().unwrap().pop().unwrap().component;
+        let component = bundled().unwrap().remove(2).component;
         let package = Package::new(&manifest, include_str!("../../../tools/notes/tools.json"), component).unwrap();
         let world = World::simulated(1);
         let toolbox = toolbox(&world, vec![package]);

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
+pub mod page;
 
 /// What a host can grant: the interfaces of `wit/tool.wit`.
 #[cfg(target_family = "wasm")]
@@ -130,9 +131,11 @@ mod tests {
         for (json, names) in [
             (include_str!("../../calc/tools.json"), vec!["calc"]),
             (include_str!("../../clock/tools.json"), vec!["now", "add", "between", "convert"]),
+            (include_str!("../../data/tools.json"), vec!["query", "summarise", "convert"]),
             (include_str!("../../fetch/tools.json"), vec!["fetch"]),
             (include_str!("../../files/tools.json"), vec!["list", "read", "search", "write", "edit"]),
             (include_str!("../../notes/tools.json"), vec!["add", "list", "search"]),
+            (include_str!("../../text/tools.json"), vec!["match", "replace", "diff", "hash", "encode"]),
             (include_str!("../../todo/tools.json"), vec!["add", "list", "done", "remove"]),
         ] {
             let specs = specs(json);
