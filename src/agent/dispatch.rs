@@ -1,16 +1,18 @@
-//! What a step said is acted upon: an answer ends the turn, a call goes to the desk and is replied to.
+//! What a step said is acted upon: an answer ends the turn, a call is decided, run and replied to.
 //!
 //! The recipient counts first, the channel second. Whatever the model can repair (no such tool, bad arguments, a denial,
 //! a crash, a timeout) is a reply to it.
 
-use super::desk::{Called, STOPPED};
+use super::call::{Called, STOPPED};
 use super::nudge::{meant_as_call, nudge};
 use super::step::Step;
 use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
+use crate::tool::{Progress, Registered};
 use std::collections::HashMap;
+use tokio::sync::mpsc;
 
 /// What came of a step.
 pub(super) enum Dispatched {
@@ -113,11 +115,11 @@ impl Agent {
             Ok(_) if n_same > SAME_CALL_RUNS => (CallOutcome::Error, SAME_CALL.into()),
             Ok(registered) => {
                 let changes = registered.spec().effect.changes();
-                let Called { outcome, output } = self.desk.call(id, registered, &arguments, &turn.stop).await?;
-                if outcome == CallOutcome::Ok && changes {
+                let called = self.run_call(turn, id, registered, &arguments).await?;
+                if called.outcome == CallOutcome::Ok && changes {
                     turn.calls.seen.clear();
                 }
-                (outcome, self.readable(output.text))
+                (called.outcome, self.readable(called.text))
             }
         };
         turn.calls.last_denied = outcome == CallOutcome::Denied;
@@ -141,6 +143,29 @@ impl Agent {
             text += &format!("\n[cut: this is the beginning of {n_bytes} bytes; ask for less]");
         }
         text
+    }
+
+    /// Makes the call, and tells whoever watches how far it is.
+    async fn run_call(
+        &self,
+        turn: &mut Turn<'_>,
+        id: u64,
+        registered: &Registered,
+        arguments: &str,
+    ) -> Result<Called, AgentError> {
+        let (sender, mut words) = mpsc::unbounded_channel();
+        let progress = Progress::to(move |text| {
+            // Nobody hears it when the turn is over.
+            let _ = sender.send(text.to_owned());
+        });
+        let stop = turn.stop.clone();
+        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &stop, progress));
+        loop {
+            tokio::select! {
+                called = &mut call => return Ok(called?),
+                Some(text) = words.recv() => turn.events.event(Event::CallProgress { id, text }),
+            }
+        }
     }
 }
 

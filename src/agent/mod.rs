@@ -4,7 +4,7 @@
 //! Start at [`Agent::ask`]: a turn is steps, a step is one generation, and what it says is dispatched.
 
 mod builder;
-mod desk;
+mod call;
 mod dispatch;
 mod event;
 mod nudge;
@@ -16,7 +16,7 @@ mod transcript;
 mod watch;
 
 pub use builder::AgentBuilder;
-pub use desk::{Called, Desk};
+pub use call::{Called, Caller};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 
@@ -36,7 +36,7 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     encoding: Encoding,
     toolbox: Toolbox,
-    desk: Desk,
+    caller: Caller,
     journal: Journal,
     world: World,
     sampling: SamplingParams,

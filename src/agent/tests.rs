@@ -7,7 +7,7 @@ use crate::journal::{CallEnd, Origin};
 use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::ToolError;
 use crate::tool::native::NativeTool;
-use crate::tool::wasm::{Host, Package};
+use crate::tool::wasm::{Host, Package, Surroundings};
 use async_trait::async_trait;
 use sha2::Digest;
 
@@ -311,7 +311,7 @@ async fn a_component_that_misbehaves_is_answered_and_the_session_lives() {
         declared.push(serde_json::json!({ "name": name, "description": "", "parameters": { "type": "object" } }));
     }
     let package = Package::new(&manifest, &serde_json::Value::from(declared).to_string(), GUEST).unwrap();
-    let tools = Host::new(World::real(), None).unwrap().load(package, std::path::Path::new("/nowhere"));
+    let tools = Host::new(World::real(), None, None).unwrap().load(package, &Surroundings::simulated());
     let mut script: Vec<_> = names.iter().map(|name| ids(&call(&format!("functions.evil_{name}"), "{}"))).collect();
     script.push(ids(ANSWER));
     let engine = Arc::new(ScriptedEngine::new(script));
@@ -343,7 +343,7 @@ async fn time_ends_a_call_and_a_turn() {
     let short = Duration::from_millis(50);
     let engine_ = engine(&[&sleeps, ANSWER]);
     let mut patient = agent(&engine_).await;
-    patient.desk.max_call_time = short;
+    patient.limits.max_call_time = short;
     let (answer, events, _) = turn(&mut patient, &engine_).await;
     assert_eq!(answer.end, TurnEnd::Answered);
     assert!(replies(&events)[0].1.contains("stopped after"), "{events:?}");
@@ -555,6 +555,7 @@ fn kind(record: &Record) -> &'static str {
         Record::CallIntended { .. } => "intended",
         Record::CallDenied { .. } => "denied",
         Record::CallFinished { .. } => "finished",
+        Record::EgressStarted { .. } | Record::EgressEnded { .. } => "egress",
         Record::TurnEnded { .. } => "ended",
     }
 }

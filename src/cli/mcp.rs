@@ -6,8 +6,8 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::tools::agreed;
 use super::{args, session, terminal};
-use crate::config::{self, McpEntry, McpServers, Seen};
-use crate::policy::Policy;
+use crate::config::{self, McpEntry, McpServers, Paths, Seen, Settings};
+use crate::policy::{Policy, Reach};
 use crate::tool::mcp::{Client, Offer, RemoteTool, select};
 use crate::tool::{Tool, Toolbox};
 use serde_json::json;
@@ -18,12 +18,8 @@ use std::sync::Arc;
 
 pub(super) async fn mcp(command: &args::Mcp, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
-    let shop = Shop {
-        servers: McpServers::new(&paths),
-        policy: config::policy(&settings)?,
-        is_offline: settings.offline,
-        screen,
-    };
+    let (servers, policy) = (McpServers::new(&paths), config::policy(&settings, &paths)?);
+    let shop = Shop { servers, policy, settings, paths, screen };
     match command {
         args::Mcp::Add { name, env, url, bearer_token_env_var, yes, program } => {
             let entry = entry(env, url.clone(), bearer_token_env_var.clone(), program)?;
@@ -57,7 +53,8 @@ fn entry(
 struct Shop<'a> {
     servers: McpServers,
     policy: Policy,
-    is_offline: bool,
+    settings: Settings,
+    paths: Paths,
     screen: &'a Screen,
 }
 
@@ -188,10 +185,12 @@ impl Shop<'_> {
 
     /// Starts a server, has it tell its tools, and ends it.
     async fn look(&self, name: &str, entry: &McpEntry) -> Result<Look, Failure> {
-        if self.is_offline {
+        if self.settings.offline {
             return Err(Failure::usage("offline, MCP servers are not started").help("leave --offline out"));
         }
-        let client = Arc::new(self.servers.client(name, entry)?);
+        // What leaves the machine for a look is on record too; a program needs no way out.
+        let egress = if entry.is_program() { None } else { config::egress(&self.settings, &self.paths).await? };
+        let client = Arc::new(self.servers.client(name, entry, egress)?);
         self.screen.wait(&format!("starting {name}"));
         let offers = client.offers().await;
         client.close().await;
@@ -225,7 +224,7 @@ impl Shop<'_> {
         for offer in &look.offers {
             let tool = RemoteTool::new(look.client.clone(), offer.clone());
             let spec = tool.spec();
-            let (answer, _) = self.policy.ruling(&spec.id, spec.effect);
+            let (answer, _) = self.policy.ruling(&spec.id, spec.effect, &Reach::default());
             text += &format!("    {}  effect {}, policy {}\n", spec.id, spec.effect, answer.as_str());
             text += &words(&offer.description, &offer.parameters.to_string());
         }

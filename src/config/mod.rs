@@ -14,7 +14,7 @@ pub use file::Settings;
 pub use mcp::{Connected, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter, terminal_is_plain};
-pub use wiring::{Counter, Opened, counter, open, policy, prompt, toolbox};
+pub use wiring::{Counter, Opened, counter, egress, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;

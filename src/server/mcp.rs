@@ -1,4 +1,4 @@
-//! The tools as an MCP server: another agent calls them, through the same desk as our own.
+//! The tools as an MCP server: another agent calls them, through the same gate as our own.
 //!
 //! What it is not: a session with a model. Nobody can be asked here, so what the policy asks about is refused, unless the user
 //! said otherwise when they started it. Start at [`serve`].
@@ -6,12 +6,13 @@
 use crate::agent::{CallOutcome, Called};
 use crate::config::Counter;
 use crate::policy::Effect;
-use crate::tool::{Attachment, Recovery, Registered, ToolSpec};
+use crate::tool::{Attachment, Progress, Recovery, Registered, ToolSpec};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ResourceContents, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    PaginatedRequestParams, ProgressNotificationParam, ResourceContents, ServerCapabilities, ServerConfig, Tool,
+    ToolAnnotations,
 };
 use rmcp::service::{RequestContext, RoleServer, ServerInitializeError};
 use rmcp::transport::IntoTransport;
@@ -94,8 +95,9 @@ impl ServerHandler for Offered {
         let arguments = Value::Object(request.arguments.unwrap_or_default()).to_string();
         let id = n_calls.fetch_add(1, Ordering::Relaxed) + 1;
         let stop = closing.child_token();
+        let progress = progress(&context);
         let calling = async {
-            let call = counter.desk.call(id, registered, &arguments, &stop);
+            let call = counter.caller.call(id, registered, &arguments, &stop, progress);
             if registered.spec().effect.changes() {
                 let _alone = turns.write().await;
                 call.await
@@ -117,6 +119,19 @@ impl ServerHandler for Offered {
             Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
         }
     }
+}
+
+/// What is told of a call that runs, when the client wants to hear it.
+fn progress(context: &RequestContext<RoleServer>) -> Progress {
+    let Some(token) = context.meta.get_progress_token() else { return Progress::default() };
+    let (peer, n_words) = (context.peer.clone(), AtomicU64::new(0));
+    Progress::to(move |words| {
+        // It must only grow; how far it will is not known.
+        let n = n_words.fetch_add(1, Ordering::Relaxed) + 1;
+        let told = ProgressNotificationParam::new(token.clone(), n as f64).with_message(words);
+        let peer = peer.clone();
+        tokio::spawn(async move { peer.notify_progress(told).await });
+    })
 }
 
 /// A tool in the protocol's words.
@@ -143,9 +158,9 @@ fn hints(spec: &ToolSpec) -> ToolAnnotations {
 
 /// What came of a call. What the other model can repair is no error of the protocol.
 fn result(called: Called) -> CallToolResult {
-    let Called { outcome, output } = called;
-    let mut content = vec![ContentBlock::text(output.text)];
-    content.extend(output.attachments.into_iter().map(attached));
+    let Called { outcome, text, attachments } = called;
+    let mut content = vec![ContentBlock::text(text)];
+    content.extend(attachments.into_iter().map(attached));
     match outcome {
         CallOutcome::Ok => CallToolResult::success(content),
         CallOutcome::Error | CallOutcome::Denied | CallOutcome::Cancelled => CallToolResult::error(content),

@@ -5,6 +5,7 @@
 use super::loosen::loosened;
 use super::{McpEntry, McpServers};
 use crate::config::{ConfigError, Paths};
+use crate::egress::Egress;
 use crate::harmony::Declaration;
 use crate::tool::Tool;
 use crate::tool::mcp::{Client, RemoteTool, select};
@@ -21,23 +22,23 @@ pub struct Connected {
     clients: Vec<Arc<Client>>,
 }
 
-/// Starts all enabled servers at once and waits until each has told its tools, or has had its time for it. Without the network
-/// (`is_offline`) none is: a program is not confined, and would not know.
-pub async fn connect(paths: &Paths, is_offline: bool, is_constrained: bool) -> Result<Connected, ConfigError> {
+/// Starts all enabled servers at once and waits until each has told its tools, or has had its time for it. Where there is no
+/// way out, none is: a program is not confined, and would not know.
+pub async fn connect(paths: &Paths, egress: Option<Egress>, is_constrained: bool) -> Result<Connected, ConfigError> {
     let servers = McpServers::new(paths);
     let mut entries = servers.all()?;
     entries.retain(|_, entry| entry.is_enabled());
     let mut connected = Connected::default();
-    if is_offline {
+    let Some(egress) = egress else {
         let names: Vec<_> = entries.keys().map(|name| format!("`{name}`")).collect();
         if !names.is_empty() {
             connected.warnings.push(format!("offline: MCP servers are not started: {}", names.join(", ")));
         }
         return Ok(connected);
-    }
+    };
     let mut starting = JoinSet::new();
     for (idx, (name, entry)) in entries.iter().enumerate() {
-        match started(&servers, name, entry) {
+        match started(&servers, name, entry, &egress) {
             Ok((client, approved)) => {
                 starting.spawn(async move { (idx, client.offers().await, client, approved) });
             }
@@ -68,8 +69,8 @@ pub async fn connect(paths: &Paths, is_offline: bool, is_constrained: bool) -> R
 /// What was approved of a server, by name, and its client.
 type Started = (Arc<Client>, std::collections::HashMap<String, String>);
 
-fn started(servers: &McpServers, name: &str, entry: &McpEntry) -> Result<Started, ConfigError> {
-    Ok((Arc::new(servers.client(name, entry)?), servers.seen(name)?.approved()))
+fn started(servers: &McpServers, name: &str, entry: &McpEntry, egress: &Egress) -> Result<Started, ConfigError> {
+    Ok((Arc::new(servers.client(name, entry, Some(egress.clone()))?), servers.seen(name)?.approved()))
 }
 
 /// The tool with parameters that a model can be held to.

@@ -13,6 +13,7 @@ pub use entry::{McpEntry, import};
 pub use pins::{Seen, SeenTool};
 
 use super::{ConfigError, Paths, paths};
+use crate::egress::{Egress, Endpoint};
 use crate::tool::mcp::{Client, Offer, Server, Transport};
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,8 +89,8 @@ impl McpServers {
         pins::write(&self.seen, name, offers).map_err(|error| self.unwritable(&self.seen, error))
     }
 
-    /// The server as a session starts it, with the environment that it gets.
-    pub fn client(&self, name: &str, entry: &McpEntry) -> Result<Client, ConfigError> {
+    /// The server as a session starts it, with the environment that it gets, or with the way to it.
+    pub fn client(&self, name: &str, entry: &McpEntry, egress: Option<Egress>) -> Result<Client, ConfigError> {
         entry.check(&self.file, name)?;
         let transport = match (&entry.command, &entry.url) {
             (Some(command), _) => Transport::Program {
@@ -98,9 +99,14 @@ impl McpServers {
                 environment: environment(paths::environment(), &entry.env),
                 folder: entry.cwd.as_ref().map(|folder| self.file.with_file_name("").join(folder)),
             },
-            (None, _) => return Err(self.wrong(name, "needs a `command`".into())),
+            (None, url) => Transport::Http {
+                egress: egress.ok_or_else(|| self.wrong(name, "is not reached offline".into()))?,
+                endpoint: Endpoint::parse(url.as_deref().unwrap_or_default())
+                    .map_err(|problem| self.wrong(name, problem))?,
+                headers: headers(entry, &paths::environment()).map_err(|problem| self.wrong(name, problem))?,
+            },
         };
-        Ok(Client::new(Server {
+        let server = Server {
             name: name.to_owned(),
             transport,
             startup_time: entry.startup_time(),
@@ -108,7 +114,8 @@ impl McpServers {
             effect: entry.effect,
             enabled_tools: entry.enabled_tools.clone(),
             disabled_tools: entry.disabled_tools.clone(),
-        }))
+        };
+        Ok(Client::new(server))
     }
 
     fn text(&self) -> Result<String, ConfigError> {
@@ -160,14 +167,79 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 const SECRET: &[&str] = &["KEY", "SECRET", "TOKEN", "PASSWORD"];
 
 /// What a server's process gets: what it may inherit, and then what its entry gives, whatever that is called.
-fn environment(
-    inherited: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    given: &BTreeMap<String, String>,
-) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    let is_harmless = |name: &std::ffi::OsStr| {
-        let name = name.to_string_lossy().to_uppercase();
+fn environment(inherited: BTreeMap<String, String>, given: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let is_harmless = |name: &str| {
+        let name = name.to_uppercase();
         !SECRET.iter().any(|word| name.contains(word))
     };
-    let inherited = inherited.filter(|(name, _)| is_harmless(name));
-    inherited.chain(given.iter().map(|(name, value)| (name.into(), value.into()))).collect()
+    let mut environment = inherited;
+    environment.retain(|name, _| is_harmless(name));
+    environment.extend(given.clone());
+    environment.into_iter().collect()
+}
+
+/// The headers of every request, the user's key among them.
+fn headers(entry: &McpEntry, environment: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, String> {
+    let mut headers: Vec<_> = entry.headers.clone().into_iter().collect();
+    if let Some(name) = &entry.bearer_token_env_var {
+        let token = environment.get(name).filter(|token| !token.is_empty());
+        let token = token.ok_or_else(|| format!("wants a key from the variable {name}, and it is not set"))?;
+        headers.push(("authorization".into(), format!("Bearer {token}")));
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_program_inherits_no_secret_and_gets_what_it_is_given() {
+        let inherited = map(&[
+            ("PATH", "/bin"),
+            ("OPENAI_API_KEY", "1"),
+            ("github_token", "2"),
+            ("Db_Password", "3"),
+            ("MY_SECRET_WORD", "4"),
+            ("LANG", "C"),
+        ]);
+        let given = map(&[("GITHUB_TOKEN", "mine"), ("LANG", "de")]);
+        let expect = [("GITHUB_TOKEN", "mine"), ("LANG", "de"), ("PATH", "/bin")];
+        assert_eq!(environment(inherited, &given), Vec::from_iter(map(&expect)));
+    }
+
+    #[test]
+    fn a_key_comes_from_the_environment_or_is_missed_by_name() {
+        let entry = McpEntry {
+            headers: map(&[("X", "y")]),
+            bearer_token_env_var: Some("WEB_TOKEN".into()),
+            ..McpEntry::default()
+        };
+        let sent = headers(&entry, &map(&[("WEB_TOKEN", "k")])).unwrap();
+        assert_eq!(sent, [("X".into(), "y".into()), ("authorization".into(), "Bearer k".into())]);
+        assert!(headers(&entry, &map(&[])).unwrap_err().contains("WEB_TOKEN"));
+    }
+
+    #[test]
+    fn the_rest_of_the_file_stays_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let [config, data] = ["config", "data"].map(|name| home.path().join(name));
+        let paths = Paths { config: config.clone(), data, state: config.clone(), cache: config.clone() };
+        let servers = McpServers::new(&paths);
+        let mine = "# mine\n[mcp_servers.a]\ncommand = \"a\" # here\n";
+        fs::create_dir_all(&config).unwrap();
+        fs::write(config.join("mcp.toml"), mine).unwrap();
+        let entry = McpEntry { command: Some("b".into()), env: map(&[("K", "v")]), ..McpEntry::default() };
+        servers.add("b", &entry, &[]).unwrap();
+        let text = fs::read_to_string(config.join("mcp.toml")).unwrap();
+        assert_eq!(text, format!("{mine}\n[mcp_servers.b]\ncommand = \"b\"\n\n[mcp_servers.b.env]\nK = \"v\"\n"));
+        assert_eq!(servers.find("b").unwrap(), entry);
+        assert!(servers.remove("b").unwrap() && !servers.remove("b").unwrap());
+        assert_eq!(fs::read_to_string(config.join("mcp.toml")).unwrap(), mine);
+        assert!(servers.add("../b", &entry, &[]).is_err());
+    }
 }

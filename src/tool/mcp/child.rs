@@ -4,7 +4,6 @@
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -40,7 +39,7 @@ impl Child {
         server: &str,
         command: &str,
         arguments: &[String],
-        environment: &[(OsString, OsString)],
+        environment: &[(String, String)],
         folder: Option<&Path>,
     ) -> io::Result<(Self, ChildStdout, ChildStdin)> {
         let mut command = CommandWrap::with_new(command, |command| {

@@ -4,8 +4,8 @@
 
 use super::child::Child;
 use super::offer::shown;
-use super::{Offer, Server, Transport};
-use crate::tool::ToolError;
+use super::{Offer, Server, Transport, http};
+use crate::tool::{Progress, ToolError};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
     PaginatedRequestParams, ProgressNotificationParam,
@@ -14,7 +14,7 @@ use rmcp::service::{NotificationContext, Peer, RoleClient, RunningService};
 use rmcp::transport::IntoTransport;
 use rmcp::{ClientHandler, ServiceError, ServiceExt};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -29,6 +29,9 @@ const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Of a server's words in an error, in characters.
 const MAX_WHY: usize = 600;
+
+/// Of its words about a running call, in characters.
+const MAX_PROGRESS: usize = 200;
 
 /// A session's side of one server.
 pub struct Client {
@@ -78,7 +81,12 @@ impl Client {
     }
 
     /// Calls a tool that it offers. Dropped before its end, the call is cancelled and the server told so.
-    pub(super) async fn call(&self, offer: &Offer, arguments: Map<String, Value>) -> Result<CallToolResult, ToolError> {
+    pub(super) async fn call(
+        &self,
+        offer: &Offer,
+        arguments: Map<String, Value>,
+        progress: &Progress,
+    ) -> Result<CallToolResult, ToolError> {
         let unavailable = |error: StartError| ToolError::Unavailable(error.to_string());
         let connection = self.connection().await.map_err(unavailable)?;
         if !connection.offers.iter().any(|now| now.pin() == offer.pin()) {
@@ -87,6 +95,7 @@ impl Client {
         }
         let parameters = CallToolRequestParams::new(offer.name.clone()).with_arguments(arguments);
         let limit = self.server.call_time;
+        let _listening = connection.service.service().tell(progress);
         match tokio::time::timeout(limit, connection.service.peer().call_tool_once(parameters)).await {
             Err(_) => Err(ToolError::TimedOut(limit)),
             Ok(Ok(CallToolResponse::Complete(result))) => Ok(result),
@@ -138,7 +147,15 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Connection, StartError> {
-        let Transport::Program { command, arguments, environment, folder } = &self.server.transport;
+        let (command, arguments, environment, folder) = match &self.server.transport {
+            Transport::Program { command, arguments, environment, folder } => (command, arguments, environment, folder),
+            Transport::Http { egress, endpoint, headers } => {
+                let transport = http::transport(&self.server.name, egress, endpoint, headers);
+                let transport = transport.map_err(|why| self.error(why))?;
+                let (service, title, offers) = self.greet(transport).await.map_err(|why| self.error(why))?;
+                return Ok(Connection { title, offers, service, child: Mutex::new(None) });
+            }
+        };
         let (mut child, stdout, stdin) =
             Child::start(&self.server.name, command, arguments, environment, folder.as_deref())
                 .map_err(|error| self.error(format!("cannot be started: {}: {error}", shown(command))))?;
@@ -159,7 +176,7 @@ impl Client {
     {
         let limit = self.server.startup_time;
         let greeting = async {
-            let handler = Handler { server: self.server.name.clone() };
+            let handler = Handler { server: self.server.name.clone(), listener: Listener::default() };
             let service = handler.serve(transport).await.map_err(|error| format!("cannot be talked to: {error}"))?;
             let title = title(&service);
             let offers = offers(service.peer()).await?;
@@ -220,12 +237,40 @@ fn cut(text: &str) -> String {
 /// What the server may ask of its client: nothing. What it tells is logged.
 pub(super) struct Handler {
     server: String,
+    listener: Listener,
+}
+
+/// Whoever waits for the call that runs now. A session makes one at a time.
+type Listener = Arc<std::sync::Mutex<Option<Progress>>>;
+
+/// Until it is dropped, what the server tells of its progress goes to one call.
+struct Listening(Listener);
+
+impl Handler {
+    fn tell(&self, progress: &Progress) -> Listening {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress.clone());
+        Listening(self.listener.clone())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl ClientHandler for Handler {
     async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let ProgressNotificationParam { progress, total, message, .. } = progress;
         tracing::debug!(server = self.server, progress, total, message, "progress");
+        let words = match (message, total) {
+            (Some(message), _) => message.chars().take(MAX_PROGRESS).collect(),
+            (None, Some(total)) => format!("{progress} of {total}"),
+            (None, None) => progress.to_string(),
+        };
+        if let Some(listener) = &*self.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+            listener.say(&words);
+        }
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

@@ -6,6 +6,7 @@
 
 mod child;
 mod client;
+mod http;
 mod offer;
 mod remote;
 mod result;
@@ -16,13 +17,13 @@ pub use client::{Client, StartError};
 pub use offer::{Offer, select};
 pub use remote::{PACKAGE, RemoteTool};
 
+use crate::egress::{Egress, Endpoint};
 use crate::policy::Effect;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A server, as a session starts it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Server {
     /// What the user calls it: letters, digits, `_` and `-`.
     pub name: String,
@@ -41,7 +42,7 @@ pub struct Server {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Transport {
     /// A program, over its standard input and output. It is not confined.
     Program {
@@ -50,8 +51,17 @@ pub enum Transport {
         /// Its arguments.
         arguments: Vec<String>,
         /// All of its environment.
-        environment: Vec<(OsString, OsString)>,
+        environment: Vec<(String, String)>,
         /// Where it runs; where the session runs when absent.
         folder: Option<PathBuf>,
+    },
+    /// A service over streamable HTTP.
+    Http {
+        /// The way out of the machine.
+        egress: Egress,
+        /// Its whole address.
+        endpoint: Endpoint,
+        /// What is sent with every request; may be keys.
+        headers: Vec<(String, String)>,
     },
 }

@@ -2,8 +2,8 @@
 
 use super::offer::shown;
 use super::{Client, Offer, result};
-use crate::policy::{Capabilities, Grant, ToolId};
-use crate::tool::{Output, Tool, ToolError, ToolSpec};
+use crate::policy::{Capabilities, Grant, Targets, ToolId};
+use crate::tool::{Output, Progress, Tool, ToolError, ToolSpec};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,6 +37,7 @@ impl RemoteTool {
             effect,
             recovery: offer.recovery(effect),
             wants: Capabilities::default(),
+            targets: Targets::default(),
         };
         Self { client, offer, spec }
     }
@@ -54,13 +55,13 @@ impl Tool for RemoteTool {
         &self.spec
     }
 
-    async fn call(&self, arguments: Value, grant: Grant) -> Result<Output, ToolError> {
+    async fn call(&self, arguments: Value, grant: Grant, progress: &Progress) -> Result<Output, ToolError> {
         if *grant.tool() != self.spec.id {
             return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
         }
         let Value::Object(arguments) = arguments else {
             return Err(ToolError::InvalidArguments(format!("{} takes an object", shown(&self.offer.name))));
         };
-        result::output(self.client.call(&self.offer, arguments).await?)
+        result::output(self.client.call(&self.offer, arguments, progress).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::{Call, Decision, Grant, Policy, ToolId};
-use crate::tool::{Tool, ToolError, Toolbox};
+use crate::tool::{Progress, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,7 +47,8 @@ fn server(script: &str) -> Server {
 
 fn grant(id: &ToolId) -> Grant {
     let policy = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"";
-    let call = Call { tool: id, effect: Effect::Send, arguments: &json!({}), wants: &Default::default() };
+    let (wants, targets) = Default::default();
+    let call = Call { tool: id, effect: Effect::Send, arguments: &json!({}), wants: &wants, targets: &targets };
     match Policy::parse("p", policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),
@@ -62,7 +63,7 @@ async fn first(server: Server) -> (Arc<Client>, RemoteTool) {
 }
 
 async fn call(tool: &RemoteTool, arguments: Value) -> Result<String, ToolError> {
-    tool.call(arguments, grant(&tool.spec().id)).await.map(|output| output.text)
+    tool.call(arguments, grant(&tool.spec().id), &Progress::default()).await.map(|output| output.text)
 }
 
 #[tokio::test]
