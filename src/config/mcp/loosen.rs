@@ -76,7 +76,7 @@ mod tests {
                 "b/c": { "anyOf": [{}, { "type": "string" }] },
             } })),
         );
-        check(json!({ "type": "object", "properties": 7 }), None);
+        check(json!({ "type": "object", "properties": 7 }), Some(json!({ "type": "object" })));
         let contradiction = json!({ "type": "object", "required": ["a"], "additionalProperties": false });
         check(contradiction, None);
     }

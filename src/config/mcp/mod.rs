@@ -236,7 +236,7 @@ mod tests {
         let entry = McpEntry { command: Some("b".into()), env: map(&[("K", "v")]), ..McpEntry::default() };
         servers.add("b", &entry, &[]).unwrap();
         let text = fs::read_to_string(config.join("mcp.toml")).unwrap();
-        assert_eq!(text, format!("{mine}\n[mcp_servers.b]\ncommand = \"b\"\n\n[mcp_servers.b.env]\nK = \"v\"\n"));
+        assert_eq!(text, format!("{mine}\n[mcp_servers.b]\ncommand = \"b\"\nenv = {{ K = \"v\" }}\n"));
         assert_eq!(servers.find("b").unwrap(), entry);
         assert!(servers.remove("b").unwrap() && !servers.remove("b").unwrap());
         assert_eq!(fs::read_to_string(config.join("mcp.toml")).unwrap(), mine);

@@ -114,7 +114,8 @@ async fn listen(server: String, mut stderr: impl AsyncRead + Unpin, words: LastW
     let mut bytes = vec![0; 4096];
     let mut line = Vec::new();
     let said = |line: &mut Vec<u8>| {
-        tracing::debug!(server, "{}", words.add(line));
+        let said = words.add(line);
+        tracing::debug!(server, "{said}");
         line.clear();
     };
     while let Ok(n_bytes) = stderr.read(&mut bytes).await {
