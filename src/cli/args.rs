@@ -145,14 +145,19 @@ pub(super) struct Session {
     pub(super) approve: Approve,
     /// Who may do what: a file of yours, or one that comes along: default, strict, offline, automation
     ///
-    /// The default lets tools look, asks before they write, and lets nothing leave the machine. A file of such a name is
+    /// The default lets tools look, and asks before they write or something leaves the machine. A file of such a name is
     /// ./strict.
     #[arg(long, global = true, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub(super) policy: Option<PathBuf>,
+    /// The tools of the session: packages or single tools (notes,files.read), or all
+    ///
+    /// Without it they are all that there are; but stapes, which is small, gets calc, clock, notes and what you added.
+    #[arg(long, global = true, value_name = "TOOLS", value_delimiter = ',')]
+    pub(super) tools: Option<Vec<String>>,
     /// Keep no journal of the session
     #[arg(long, global = true)]
     pub(super) ephemeral: bool,
-    /// Look up no name and connect to nothing. (No tool of this version would)
+    /// Look up no name and connect to nothing
     #[arg(long, global = true)]
     pub(super) offline: bool,
     /// Let the model write freely, not held to well-formed calls that fit their tools; for experiments
@@ -220,6 +225,7 @@ impl Session {
         Settings {
             model: source(self.model.as_ref()),
             policy: self.policy.clone(),
+            tools: self.tools.clone(),
             reasoning_effort: self.reasoning_effort.map(Effort::resolve),
             temperature: self.temperature,
             seed: self.seed,

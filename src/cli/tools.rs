@@ -7,6 +7,7 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, develop, session, terminal};
 use crate::config::{self, Packages};
+use crate::engine::models::Source;
 use crate::policy::{Policy, Reach};
 use crate::tool::Toolbox;
 use crate::tool::wasm::{self, Host, Package, Surroundings, run_examples};
@@ -29,8 +30,10 @@ pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &S
 
 /// Prints the tools, their effects and what the policy says to them.
 fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
-    let (settings, paths) = session::settings(flags)?;
+    let (mut settings, paths) = session::settings(flags)?;
     let policy = config::policy(&settings, &paths)?;
+    let is_chosen = settings.tools.is_some();
+    settings.tools.get_or_insert_with(|| vec!["all".into()]);
     let (toolbox, problems) = config::toolbox(&settings, &paths)?;
     for problem in problems {
         screen.say(Ink::Yellow, &format!("warning: {problem}"));
@@ -59,6 +62,12 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
     }
     for line in lines(&toolbox, &policy) {
         writeln!(out, "{line}")?;
+    }
+    if !is_chosen && matches!(settings.model, None | Some(Source::Embedded)) {
+        screen.say(
+            Ink::Dim,
+            "stapes, the embedded model, is given calc, clock, notes and what you added; --tools chooses others",
+        );
     }
     Ok(())
 }

@@ -3,10 +3,11 @@
 use super::file::bundled;
 use super::paths::{environment, home};
 use super::{ConfigError, Packages, Paths, Settings, project};
-use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, render_developer};
+use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
+use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, SqliteStore};
@@ -57,6 +58,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         .journal(journal)
         .limits(limits(&settings))
         .attachments(paths.attachments())
+        .max_declared(settings.max_declared_tools.unwrap_or(MAX_DECLARED))
         .constrained(!settings.no_grammar)
         .sampling(SamplingParams {
             temperature: settings.temperature.unwrap_or(0.0),
@@ -135,8 +137,12 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
-/// The bundled packages, then those that the user added. One of the user's that cannot be used is left out, and why: a
-/// session must not fail for a tool that it may not need.
+/// Those of the bundled packages that every model is told of first. The embedded one knows what to do with the first three.
+const FIRST: [&str; 5] = ["calc", "clock", "notes", "files", "fetch"];
+const FOR_STAPES: [&str; 3] = ["calc", "clock", "notes"];
+
+/// The tools in the order in which models read of them: the first of the bundled packages, those that the user added, the
+/// rest. One of the user's that cannot be used is left out, and why: a session must not fail for a tool that it may not need.
 fn tools(
     world: &World,
     egress: Option<Egress>,
@@ -145,16 +151,39 @@ fn tools(
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")), egress)?;
     let surroundings = surroundings(settings, paths);
+    let (first, rest): (Vec<_>, Vec<_>) =
+        wasm::bundled()?.into_iter().partition(|package| FIRST.contains(&package.name()));
+    let (added, mut problems) = Packages::new(paths).all()?;
     let mut toolbox = Toolbox::default();
-    for tool in wasm::bundled()?.into_iter().flat_map(|package| host.load(package, &surroundings)) {
-        toolbox.register(tool).map_err(AgentError::from)?;
+    for tool in first.into_iter().chain(added).chain(rest).flat_map(|package| host.load(package, &surroundings)) {
+        if is_chosen(&tool.spec().id, settings) {
+            // To register a tool is what finds a name that is taken and a schema that cannot be used.
+            problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
+        }
     }
-    let (packages, mut problems) = Packages::new(paths).all()?;
-    for tool in packages.into_iter().flat_map(|package| host.load(package, &surroundings)) {
-        // To register a tool is what finds a name that is taken and a schema that cannot be used.
-        problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
+    for word in settings.tools.iter().flatten().filter(|word| *word != "all") {
+        if !toolbox.iter().any(|tool| is_meant(word, &tool.spec().id)) {
+            problems.push(format!("there is no tool {word}; `ossicle tool list` names those that there are"));
+        }
     }
     Ok((toolbox, problems))
+}
+
+/// Whether the settings give the session this tool.
+fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
+    let is_embedded = matches!(settings.model, None | Some(Source::Embedded));
+    match &settings.tools {
+        Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
+        None => !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !is_bundled(&id.package),
+    }
+}
+
+fn is_meant(word: &str, id: &ToolId) -> bool {
+    word == id.package || word == id.to_string()
+}
+
+fn is_bundled(package: &str) -> bool {
+    wasm::BUNDLED.contains(&package)
 }
 
 async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {

@@ -6,6 +6,7 @@
 mod arguments;
 pub mod native;
 mod progress;
+mod search;
 mod toolbox;
 pub mod wasm;
 

@@ -16,7 +16,9 @@ mod ticker;
 
 pub use examples::{Outcome, run_examples};
 pub use host::{Host, Surroundings};
-pub use package::{Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name};
+pub use package::{
+    BUNDLED, Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name,
+};
 
 #[cfg(test)]
 mod hostile;

@@ -407,29 +407,26 @@ fn is_plain_name(name: &str) -> bool {
         && !name.ends_with('.')
 }
 
-/// The packages that come with the program, in the order in which the model reads them.
-pub fn bundled() -> Result<Vec<Package>, PackageError> {
-    macro_rules! package {
-        ($name:literal) => {
-            Package::new(
-                include_str!(concat!("../../../tools/", $name, "/tool.toml")),
-                include_str!(concat!("../../../tools/", $name, "/tools.json")),
-                &include_bytes!(concat!("../../../tools/", $name, "/", $name, ".wasm"))[..],
-            )
-        };
-    }
-    let packages = [
-        package!("calc"),
-        package!("clock"),
-        package!("notes"),
-        package!("files"),
-        package!("fetch"),
-        package!("data"),
-        package!("text"),
-        package!("todo"),
-    ];
-    packages.into_iter().collect()
+macro_rules! bundle {
+    ($($name:literal)*) => {
+        /// The names of the packages that come with the program, in the order in which people read them.
+        pub const BUNDLED: &[&str] = &[$($name),*];
+
+        /// The packages that come with the program.
+        pub fn bundled() -> Result<Vec<Package>, PackageError> {
+            let packages = [$(
+                Package::new(
+                    include_str!(concat!("../../../tools/", $name, "/tool.toml")),
+                    include_str!(concat!("../../../tools/", $name, "/tools.json")),
+                    &include_bytes!(concat!("../../../tools/", $name, "/", $name, ".wasm"))[..],
+                ),
+            )*];
+            packages.into_iter().collect()
+        }
+    };
 }
+
+bundle!("calc" "clock" "notes" "files" "fetch" "data" "text" "todo");
 
 #[cfg(test)]
 mod tests {
