@@ -1,6 +1,7 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
-use super::file::bundled;
+use super::file::bundled as bundled_policy;
+use super::follow::following;
 use super::paths::{environment, home};
 use super::{ConfigError, Packages, Paths, Settings, project};
 use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
@@ -13,7 +14,7 @@ use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
 use crate::tool::Toolbox;
-use crate::tool::wasm::{self, Surroundings};
+use crate::tool::wasm::{self, Package, Surroundings};
 use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ pub fn policy(settings: &Settings, paths: &Paths) -> Result<Policy, ConfigError>
     let own = paths.all().into_iter().map(|folder| real(&folder)).collect();
     let places = Places { workspace: workspace(settings), home: real(&home()), own };
     let Some(path) = &settings.policy else { return Ok(Policy::default().at(places)) };
-    if let Some(policy) = bundled(path) {
+    if let Some(policy) = bundled_policy(path) {
         return Ok(policy.at(places));
     }
     let text = read_if_there(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?;
@@ -150,12 +151,16 @@ fn tools(
     paths: &Paths,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")), egress)?;
-    let surroundings = surroundings(settings, paths);
+    let surroundings = Arc::new(surroundings(settings, paths));
     let (first, rest): (Vec<_>, Vec<_>) =
         wasm::bundled()?.into_iter().partition(|package| FIRST.contains(&package.name()));
     let (added, mut problems) = Packages::new(paths).all()?;
+    let added = added
+        .into_iter()
+        .flat_map(|package| following(paths.packages().join(package.name()), package, &host, &surroundings));
+    let bundled = |packages: Vec<Package>| packages.into_iter().flat_map(|package| host.load(package, &surroundings));
     let mut toolbox = Toolbox::default();
-    for tool in first.into_iter().chain(added).chain(rest).flat_map(|package| host.load(package, &surroundings)) {
+    for tool in bundled(first).chain(added).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));

@@ -35,7 +35,8 @@ const MAX_CALLS: usize = 32;
 const KEPT_MEMORY: usize = 128 << 10;
 const KEPT_TABLES: usize = 32 << 10;
 
-/// Runs components. One for all packages of a process.
+/// Runs components. One for all packages of a process, shared by cloning.
+#[derive(Clone)]
 pub struct Host(Arc<Shared>);
 
 struct Shared {

@@ -6,14 +6,17 @@
 mod bindings;
 mod bounds;
 mod cache;
+mod download;
 mod examples;
 mod granted;
 mod host;
+mod pack;
 mod package;
 mod sandbox;
 mod store;
 mod ticker;
 
+pub use download::{download, is_remote};
 pub use examples::{Outcome, run_examples};
 pub use host::{Host, Surroundings};
 pub use package::{

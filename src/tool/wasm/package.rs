@@ -31,6 +31,9 @@ const MAX_TEXT: usize = 1 << 20;
 /// The file of a package's small store.
 pub(super) const STORE: &str = "store.json";
 
+/// Bytes of a package in one file.
+pub(super) const MAX_PACKED: usize = MAX_COMPONENT + 2 * MAX_TEXT + 1024;
+
 /// The files of a package's folder, beside the component.
 const MANIFEST: &str = "tool.toml";
 const DECLARATIONS: &str = "tools.json";
@@ -281,14 +284,35 @@ impl Package {
         }
         let path = folder.join(&named.component);
         let component = bytes(&path, MAX_COMPONENT).map_err(|error| PackageError::File { path, error })?;
-        let hash = sha256(&component);
-        if hash != named.sha256 {
-            return Err(problem(format!(
-                "{} is not the one that its manifest names: its sha256 is {hash}",
-                named.component
-            )));
+        Self::checked(&folder.display().to_string(), &manifest, &declarations, component)
+    }
+
+    /// Reads the package in one file, as [`Package::pack`] makes it.
+    pub fn read_packed(path: &Path) -> Result<Self, PackageError> {
+        let bytes = bytes(path, MAX_PACKED).map_err(|error| PackageError::File { path: path.to_owned(), error })?;
+        Self::unpack(&path.display().to_string(), &bytes)
+    }
+
+    /// A package whose component is the one that its manifest names; `place` is what errors call it.
+    pub(super) fn checked(
+        place: &str,
+        manifest: &str,
+        declarations: &str,
+        component: Vec<u8>,
+    ) -> Result<Self, PackageError> {
+        let package = Self::new(manifest, declarations, component)?;
+        let hash = sha256(&package.component);
+        if hash != package.manifest.sha256 {
+            let problem =
+                format!("{} is not the one that its manifest names: its sha256 is {hash}", package.manifest.component);
+            return Err(PackageError::Malformed { package: place.to_owned(), problem });
         }
-        Self::new(&manifest, &declarations, component)
+        Ok(package)
+    }
+
+    /// The manifest and the declarations as they were written.
+    pub(super) fn texts(&self) -> &[String; 2] {
+        &self.texts
     }
 
     /// Writes the package's files into a folder, which is made.
