@@ -7,7 +7,10 @@ pub mod world;
 // Floor 1: who may do what.
 pub mod policy;
 
-// Floor 3: the capabilities. (Floor 2, `egress`, comes with the first thing that leaves the machine.)
+// Floor 2: the one way out of the machine.
+pub mod egress;
+
+// Floor 3: the capabilities.
 pub mod engine;
 pub mod journal;
 pub mod tool;

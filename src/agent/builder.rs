@@ -1,6 +1,6 @@
 //! How an [`Agent`] is put together: the library user's door, and what `config` fills.
 
-use super::{Agent, AgentError, Limits, prompt, transcript::Transcript};
+use super::{Agent, AgentError, Caller, Limits, prompt, transcript::Transcript};
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{
     DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
@@ -10,6 +10,7 @@ use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::{Tool, Toolbox};
 use crate::world::World;
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Collects the parts of an [`Agent`]. Only the engine is required.
@@ -27,6 +28,7 @@ pub struct AgentBuilder {
     sampling: SamplingParams,
     is_constrained: bool,
     response_format: Option<ResponseFormat>,
+    attachments: Option<PathBuf>,
     limits: Limits,
 }
 
@@ -55,6 +57,7 @@ impl Default for AgentBuilder {
             sampling: SamplingParams::default(),
             is_constrained: true,
             response_format: None,
+            attachments: None,
             limits: Limits::default(),
         }
     }
@@ -134,6 +137,12 @@ impl AgentBuilder {
         self
     }
 
+    /// The folder for the files that calls make; without one they are dropped.
+    pub fn attachments(mut self, folder: PathBuf) -> Self {
+        self.attachments = Some(folder);
+        self
+    }
+
     /// When a turn is stopped.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -188,8 +197,14 @@ impl AgentBuilder {
             engine,
             encoding,
             toolbox,
-            policy: self.policy,
-            approver: self.approver,
+            caller: Caller {
+                policy: self.policy,
+                approver: self.approver,
+                journal: journal.clone(),
+                world: self.world.clone(),
+                attachments: self.attachments,
+                max_time: self.limits.max_call_time,
+            },
             journal,
             world: self.world,
             sampling: self.sampling,

@@ -3,20 +3,16 @@
 //! The recipient counts first, the channel second. Whatever the model can repair (no such tool, bad arguments, a denial,
 //! a crash, a timeout) is a reply to it.
 
+use super::call::{Called, STOPPED};
 use super::nudge::{meant_as_call, nudge};
 use super::step::Step;
 use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
-use crate::journal::{CallEnd, Journal, Record};
-use crate::policy::{Call, Decision, Grant};
-use crate::tool::{Registered, Tool};
-use serde_json::Value;
+use crate::tool::{Progress, Registered};
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
 /// What came of a step.
 pub(super) enum Dispatched {
@@ -33,7 +29,6 @@ const SAME_CALL_RUNS: usize = 3;
 const SAME_CALL_END: usize = 5;
 
 const SAME_CALL: &str = "error: this very call was made before in this turn; use the results above";
-const STOPPED: &str = "error: the turn was stopped";
 
 /// The calls of a turn.
 #[derive(Default)]
@@ -120,11 +115,11 @@ impl Agent {
             Ok(_) if n_same > SAME_CALL_RUNS => (CallOutcome::Error, SAME_CALL.into()),
             Ok(registered) => {
                 let changes = registered.spec().effect.changes();
-                let (outcome, text) = self.decide_and_run(turn, id, registered, &arguments).await?;
-                if outcome == CallOutcome::Ok && changes {
+                let called = self.run_call(turn, id, registered, &arguments).await?;
+                if called.outcome == CallOutcome::Ok && changes {
                     turn.calls.seen.clear();
                 }
-                (outcome, self.readable(text))
+                (called.outcome, self.readable(called.text))
             }
         };
         turn.calls.last_denied = outcome == CallOutcome::Denied;
@@ -150,102 +145,25 @@ impl Agent {
         text
     }
 
-    /// Checks the arguments, asks policy, and runs the call.
-    async fn decide_and_run(
+    /// Makes the call, and tells whoever watches how far it is.
+    async fn run_call(
         &self,
         turn: &mut Turn<'_>,
         id: u64,
         registered: &Registered,
         arguments: &str,
-    ) -> Result<(CallOutcome, String), AgentError> {
-        let spec = registered.spec();
-        let parsed = match registered.arguments(arguments) {
-            Ok(parsed) => parsed,
-            Err(error) => return Ok((CallOutcome::Error, format!("error: {error}"))),
-        };
-        let call = Call { tool: &spec.id, effect: spec.effect, arguments: &parsed, wants: &spec.wants };
-        let decision = match self.policy.decide(&call) {
-            Decision::Allow(grant) => Ok(grant),
-            Decision::Deny(denial) => Err(denial),
-            Decision::Ask(pending) => tokio::select! {
-                answer = pending.ask(self.approver.as_ref()) => answer,
-                () = turn.stop.cancelled() => return Ok((CallOutcome::Cancelled, STOPPED.into())),
-            },
-        };
-        let grant = match decision {
-            Ok(grant) => grant,
-            Err(denial) => {
-                self.journal.append(Record::call_denied(id, &spec.id, &parsed, &denial)).await?;
-                return Ok((CallOutcome::Denied, format!("error: {denial}")));
-            }
-        };
-        self.journal.append(Record::call_intended(id, &spec.id, &parsed, &grant)).await?;
-        let running = Running {
-            id,
-            tool: registered.tool().clone(),
-            journal: self.journal.clone(),
-            stop: turn.stop.clone(),
-            limit: self.limits.max_call_time,
-            clock: self.world.clock.clone(),
-        };
-        running.run(parsed, grant).await
-    }
-}
-
-/// A call that has begun. It runs in a task of its own, so that its end is recorded even when nobody waits any more.
-struct Running {
-    id: u64,
-    tool: Arc<dyn Tool>,
-    journal: Journal,
-    stop: CancellationToken,
-    limit: Duration,
-    clock: Arc<dyn crate::world::Clock>,
-}
-
-impl Running {
-    async fn run(self, arguments: Value, grant: Grant) -> Result<(CallOutcome, String), AgentError> {
-        let recorded = tokio::spawn(async move {
-            let started = self.clock.elapsed();
-            let (outcome, text) = self.outcome(arguments, grant).await;
-            let end = match outcome {
-                CallOutcome::Ok => CallEnd::Ok,
-                CallOutcome::Cancelled => CallEnd::Cancelled,
-                CallOutcome::Error | CallOutcome::Denied => CallEnd::Error,
-            };
-            let duration = self.clock.elapsed().saturating_sub(started);
-            self.journal.append(Record::call_finished(self.id, end, &text, duration)).await?;
-            Ok((outcome, text))
+    ) -> Result<Called, AgentError> {
+        let (sender, mut words) = mpsc::unbounded_channel();
+        let progress = Progress::to(move |text| {
+            // Nobody hears it when the turn is over.
+            let _ = sender.send(text.to_owned());
         });
-        match recorded.await {
-            Ok(result) => result,
-            Err(crash) => std::panic::resume_unwind(crash.into_panic()),
-        }
-    }
-
-    /// The call itself, in a task within the task: a tool that panics is a failed call.
-    async fn outcome(&self, arguments: Value, grant: Grant) -> (CallOutcome, String) {
-        if self.stop.is_cancelled() {
-            return (CallOutcome::Cancelled, STOPPED.into());
-        }
-        let tool = self.tool.clone();
-        let mut call = tokio::spawn(async move { tool.call(arguments, grant).await });
-        let ended = tokio::select! {
-            ended = &mut call => ended,
-            () = self.stop.cancelled() => {
-                call.abort();
-                return (CallOutcome::Cancelled, STOPPED.into());
-            }
-            () = self.clock.sleep(self.limit) => {
-                call.abort();
-                return (CallOutcome::Error, format!("error: the call was stopped after {:?}", self.limit));
-            }
-        };
-        match ended {
-            Ok(Ok(output)) => (CallOutcome::Ok, output.text),
-            Ok(Err(error)) => (CallOutcome::Error, format!("error: {error}")),
-            Err(crash) => {
-                tracing::warn!(%crash, "a tool crashed");
-                (CallOutcome::Error, "error: the tool crashed; a new call starts afresh".into())
+        let stop = turn.stop.clone();
+        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &stop, progress));
+        loop {
+            tokio::select! {
+                called = &mut call => return Ok(called?),
+                Some(text) = words.recv() => turn.events.event(Event::CallProgress { id, text }),
             }
         }
     }

@@ -32,6 +32,13 @@ pub enum Event {
         /// As the model wrote them.
         arguments: String,
     },
+    /// A call says how far it is.
+    CallProgress {
+        /// As in [`Event::CallStarted`].
+        id: u64,
+        /// In a few words of the tool's.
+        text: String,
+    },
     /// A call has its reply.
     CallFinished {
         /// As in [`Event::CallStarted`].

@@ -4,6 +4,7 @@
 //! Start at [`Agent::ask`]: a turn is steps, a step is one generation, and what it says is dispatched.
 
 mod builder;
+mod call;
 mod dispatch;
 mod event;
 mod nudge;
@@ -15,13 +16,13 @@ mod transcript;
 mod watch;
 
 pub use builder::AgentBuilder;
+pub use call::{Called, Caller};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 
 use crate::engine::{Engine, EngineError, GrammarError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token, TurnGrammar};
 use crate::journal::{Journal, JournalError, Record};
-use crate::policy::{Approver, Policy};
 use crate::tool::{RegisterError, Toolbox};
 use crate::world::World;
 use dispatch::{Calls, Dispatched};
@@ -35,8 +36,7 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     encoding: Encoding,
     toolbox: Toolbox,
-    policy: Policy,
-    approver: Arc<dyn Approver>,
+    caller: Caller,
     journal: Journal,
     world: World,
     sampling: SamplingParams,

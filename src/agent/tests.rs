@@ -4,10 +4,10 @@ use super::*;
 use crate::engine::scripted::ScriptedEngine;
 use crate::harmony::{ResponseFormat, special, tokenizer};
 use crate::journal::{CallEnd, Origin};
-use crate::policy::{Approval, Pending};
+use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::ToolError;
 use crate::tool::native::NativeTool;
-use crate::tool::wasm::{Host, Package};
+use crate::tool::wasm::{Host, Package, Surroundings};
 use async_trait::async_trait;
 use sha2::Digest;
 
@@ -311,7 +311,7 @@ async fn a_component_that_misbehaves_is_answered_and_the_session_lives() {
         declared.push(serde_json::json!({ "name": name, "description": "", "parameters": { "type": "object" } }));
     }
     let package = Package::new(&manifest, &serde_json::Value::from(declared).to_string(), GUEST).unwrap();
-    let tools = Host::new(World::real(), None).unwrap().load(package, std::path::Path::new("/nowhere"));
+    let tools = Host::new(World::real(), None, None).unwrap().load(package, &Surroundings::simulated());
     let mut script: Vec<_> = names.iter().map(|name| ids(&call(&format!("functions.evil_{name}"), "{}"))).collect();
     script.push(ids(ANSWER));
     let engine = Arc::new(ScriptedEngine::new(script));
@@ -555,6 +555,7 @@ fn kind(record: &Record) -> &'static str {
         Record::CallIntended { .. } => "intended",
         Record::CallDenied { .. } => "denied",
         Record::CallFinished { .. } => "finished",
+        Record::EgressStarted { .. } | Record::EgressEnded { .. } => "egress",
         Record::TurnEnded { .. } => "ended",
     }
 }

@@ -73,8 +73,8 @@ fn question(pending: &Pending) -> String {
         pending.effect(),
         terminal::line(pending.arguments()),
     );
-    if let Some(file) = pending.file() {
-        text += &format!("  file       {}\n", terminal::line(&file.display().to_string()));
+    for (n, words) in pending.capabilities().words().iter().enumerate() {
+        text += &format!("  {:<10} {}\n", if n == 0 { "is given" } else { "" }, terminal::line(words));
     }
     text + &format!("  rule       {}", terminal::line(pending.rule()))
 }
@@ -136,7 +136,7 @@ impl Keyboard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Call, Capabilities, Decision, Effect, Policy, ToolId};
+    use crate::policy::{Call, Capabilities, Decision, Effect, Policy, Targets, ToolId};
     use serde_json::json;
 
     #[test]
@@ -155,8 +155,9 @@ mod tests {
     fn the_question_shows_everything_and_nothing_live() {
         let tool: ToolId = "notes.add".parse().unwrap();
         let text = format!("{}\r\u{1b}[2Jharmless\u{202e}", "x".repeat(1000));
-        let wants = Capabilities { clock: false, file: Some("/home/me/no\u{1b}tes.md".into()) };
-        let call = Call { tool: &tool, effect: Effect::Write, arguments: &json!({ "text": text }), wants: &wants };
+        let wants = Capabilities { file: Some("/home/me/no\u{1b}tes.md".into()), ..Capabilities::default() };
+        let (arguments, targets) = (json!({ "text": text }), Targets::default());
+        let call = Call { tool: &tool, effect: Effect::Write, arguments: &arguments, wants: &wants, targets: &targets };
         let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("asked") };
         let question = question(&pending);
         for word in

@@ -44,7 +44,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         }
         Err(error) => findings.bad("model", &error)?,
     }
-    let known = match config::toolbox(paths) {
+    let known = match config::toolbox(settings, paths) {
         Ok((toolbox, problems)) => {
             let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
             let names: Vec<String> = known.iter().map(ToString::to_string).collect();
@@ -59,7 +59,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
             Vec::new()
         }
     };
-    match config::policy(settings) {
+    match config::policy(settings, paths) {
         Ok(policy) => {
             findings.good("policy", &format!("{}, {} rules", policy.name(), policy.rules().len()))?;
             for warning in policy.check(&known) {
@@ -70,7 +70,10 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     }
     findings.record("prompt", config::prompt(settings, paths).map(|_| "renders".to_owned()))?;
     findings.record("journal", journal(paths).await)?;
-    findings.good("network", if settings.offline { "none: --offline" } else { "no tool of this version uses it" })
+    findings.good(
+        "network",
+        if settings.offline { "none: --offline" } else { "what the policy lets out, each time on the record" },
+    )
 }
 
 fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {

@@ -114,6 +114,11 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
                 self.item("started", &started);
                 self.calls.insert(id, (item, tool, arguments));
             }
+            Event::CallProgress { id, text } => {
+                let Some((item, ..)) = self.calls.get(&id) else { return };
+                let item = json!({ "id": item, "type": "tool_call", "status": "in_progress", "progress": text });
+                self.item("updated", &item);
+            }
             Event::CallFinished { id, outcome, text, duration } => {
                 let Some((item, tool, arguments)) = self.calls.remove(&id) else { return };
                 let status = match outcome {

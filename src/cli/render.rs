@@ -30,6 +30,11 @@ impl EventSink for Screen {
                 state.spin(&terminal::line(&tool));
                 state.calls.insert(id, (tool, arguments));
             }
+            Event::CallProgress { id, text } => {
+                let tool = state.calls.get(&id).map(|(tool, _)| tool.as_str()).unwrap_or_default();
+                let words = format!("{} {}", terminal::line(tool), terminal::line(&text));
+                state.spin(&words);
+            }
             Event::CallFinished { id, outcome, text, duration } => state.call(id, outcome, &text, duration),
             Event::Warning(text) => {
                 state.end_section();

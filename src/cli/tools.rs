@@ -7,9 +7,9 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, develop, session, terminal};
 use crate::config::{self, Packages};
-use crate::policy::Policy;
+use crate::policy::{Policy, Reach};
 use crate::tool::Toolbox;
-use crate::tool::wasm::{self, Host, Package, run_examples};
+use crate::tool::wasm::{self, Host, Package, Surroundings, run_examples};
 use crate::world::World;
 use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -30,8 +30,8 @@ pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &S
 /// Prints the tools, their effects and what the policy says to them.
 fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
-    let policy = config::policy(&settings)?;
-    let (toolbox, problems) = config::toolbox(&paths)?;
+    let policy = config::policy(&settings, &paths)?;
+    let (toolbox, problems) = config::toolbox(&settings, &paths)?;
     for problem in problems {
         screen.say(Ink::Yellow, &format!("warning: {problem}"));
     }
@@ -41,7 +41,7 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
             .iter()
             .map(|tool| {
                 let spec = tool.spec();
-                let (answer, rule) = policy.ruling(&spec.id, spec.effect);
+                let (answer, rule) = policy.ruling(&spec.id, spec.effect, &Reach::default());
                 json!({
                     "id": spec.id.to_string(),
                     "description": spec.description,
@@ -67,7 +67,7 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
 fn lines(toolbox: &Toolbox, policy: &Policy) -> Vec<String> {
     let line = |tool: &crate::tool::Registered| {
         let spec = tool.spec();
-        let (answer, _) = policy.ruling(&spec.id, spec.effect);
+        let (answer, _) = policy.ruling(&spec.id, spec.effect, &Reach::default());
         let first = terminal::line(spec.description.lines().next().unwrap_or_default());
         format!("{:<16} {:<6} {:<6} {first}", spec.id.to_string(), spec.effect.as_str(), answer.as_str())
     };
@@ -100,8 +100,8 @@ fn read(folder: &Path) -> Result<Package, Failure> {
 }
 
 async fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
-    let (settings, _) = session::settings(flags)?;
-    let text = described(&package(named, flags)?, &config::policy(&settings)?).await?;
+    let (settings, paths) = session::settings(flags)?;
+    let text = described(&package(named, flags)?, &config::policy(&settings, &paths)?).await?;
     Ok(write!(io::stdout(), "{text}")?)
 }
 
@@ -121,18 +121,18 @@ async fn described(package: &Package, policy: &Policy) -> Result<String, Failure
         limits.output_bytes / 1000,
         if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
     );
-    let host = Host::new(World::simulated(1), None).map_err(config::ConfigError::from)?;
+    let host = Host::new(World::simulated(1), None, None).map_err(config::ConfigError::from)?;
     host.check(package.clone()).await.map_err(|error| {
         Failure::usage(format!("{}: {error}", package.name()))
             .help("build it for this version, and let tool.toml want what it imports")
     })?;
     let mut toolbox = Toolbox::default();
-    for tool in host.load(package.clone(), Path::new("/data")) {
+    for tool in host.load(package.clone(), &Surroundings::simulated()) {
         toolbox.register(tool).map_err(|error| Failure::usage(error.to_string()))?;
     }
     for tool in toolbox.iter() {
         let spec = tool.spec();
-        let (answer, _) = policy.ruling(&spec.id, spec.effect);
+        let (answer, _) = policy.ruling(&spec.id, spec.effect, &Reach::default());
         let recovery = json!(spec.recovery);
         text += &format!(
             "    {}  effect {}, policy {}, after a crash {}\n",
@@ -197,7 +197,7 @@ async fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Scr
     let (settings, paths) = session::settings(flags)?;
     let package = read(folder)?;
     let packages = Packages::new(&paths);
-    screen.say(Ink::Bold, &described(&package, &config::policy(&settings)?).await?);
+    screen.say(Ink::Bold, &described(&package, &config::policy(&settings, &paths)?).await?);
     if let Some(before) = packages.find(package.name())? {
         let news = news(&package, &before);
         screen.say(Ink::Yellow, &format!("It takes the place of version {}.", terminal::line(before.version())));

@@ -1,9 +1,10 @@
 //! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
 
+use super::paths::home;
 use super::{ConfigError, Paths};
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
-use crate::policy::Policy;
+use crate::policy::{Folder, Policy};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -38,8 +39,10 @@ pub struct Settings {
     pub no_grammar: bool,
     /// Answers are JSON of this schema.
     pub output_schema: Option<Value>,
-    /// Where the work is: `AGENTS.md` files are read from here up.
+    /// Where the work is: `AGENTS.md` files are read from here up, and tools that may work in folders work here.
     pub folder: Option<PathBuf>,
+    /// More folders for such tools.
+    pub folders: Vec<Folder>,
 }
 
 /// `config.toml`, exactly as it may be written.
@@ -56,6 +59,17 @@ struct File {
     timeout: Option<u64>,
     threads: Option<usize>,
     context_length: Option<usize>,
+    folder: Vec<FolderTable>,
+}
+
+/// A folder that tools may work in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FolderTable {
+    /// Absolute, or under `~`.
+    path: PathBuf,
+    #[serde(default)]
+    write: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +78,13 @@ enum Effort {
     Low,
     Medium,
     High,
+}
+
+impl FolderTable {
+    fn placed(self) -> Folder {
+        let under_home = self.path.strip_prefix("~").map(|under| home().join(under));
+        Folder { path: under_home.unwrap_or(self.path), is_writable: self.write }
+    }
 }
 
 impl Settings {
@@ -83,6 +104,11 @@ impl Settings {
             ("timeout", file.timeout != Some(0), "above 0"),
             ("threads", file.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
             ("context_length", file.context_length != Some(0), "above 0"),
+            (
+                "folder.path",
+                file.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
+                "absolute, or under ~",
+            ),
         ] {
             if !makes_sense {
                 return Err(ConfigError::Value { path, key, range });
@@ -111,6 +137,7 @@ impl Settings {
             no_grammar: self.no_grammar,
             output_schema: self.output_schema,
             folder: self.folder,
+            folders: file.folder.into_iter().map(FolderTable::placed).collect(),
         })
     }
 }

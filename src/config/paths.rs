@@ -2,6 +2,7 @@
 //! logs, and what the terminal is.
 
 use super::ConfigError;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The four folders. None of them needs to exist.
@@ -58,10 +59,32 @@ impl Paths {
         self.data.join("tool.packages")
     }
 
+    /// The files that calls made, by session.
+    pub fn attachments(&self) -> PathBuf {
+        self.data.join("attachments")
+    }
+
+    /// All four.
+    pub fn all(&self) -> Vec<PathBuf> {
+        vec![self.config.clone(), self.data.clone(), self.state.clone(), self.cache.clone()]
+    }
+
     /// The chat's history of lines.
     pub fn history(&self) -> PathBuf {
         self.state.join("history")
     }
+}
+
+/// The user's home folder; where there is none, a place where nothing is.
+pub fn home() -> PathBuf {
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map_or_else(|| "/nonexistent".into(), PathBuf::from)
+}
+
+/// The environment, as far as it is text. Which of it a tool is given is said by its manifest.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// What `RUST_LOG` asks to be logged.

@@ -12,7 +12,9 @@ pub use record::{CallEnd, Origin, Record};
 pub use replay::{Entry, Replay};
 pub use store::{MemoryStore, SqliteStore, Store, Summary};
 
+use crate::egress::{Ledger, LedgerError};
 use crate::world::{Clock, Random, World};
+use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -128,6 +130,13 @@ impl Journal {
     /// Everything that was written so far.
     pub async fn replay(&self) -> Result<Replay, JournalError> {
         Replay::read(self.0.store.as_ref(), &self.0.id).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Journal {
+    async fn record(&self, entry: crate::egress::Entry) -> Result<(), LedgerError> {
+        self.append(Record::egress(entry)).await.map_err(|error| LedgerError(error.to_string()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! file's own: the program's types may change, what an old program wrote stays readable.
 
 use super::JournalError;
+use crate::egress;
 use crate::harmony::Token;
 use crate::policy::{Denial, Grant, ToolId};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub enum Record {
         rule: String,
         /// Whether somebody was asked and said yes.
         approved: bool,
+        /// What it was given, in words.
+        grant: Vec<String>,
     },
     /// A call that policy or a person refused; it never started.
     CallDenied {
@@ -68,6 +71,38 @@ pub enum Record {
         text: String,
         /// From start to end.
         duration: Duration,
+        /// The most linear memory that it used at once, in bytes, if that was measured.
+        memory_peak: Option<u64>,
+    },
+    /// Something is about to leave the machine.
+    EgressStarted {
+        /// Counts what was sent in a session from 1.
+        egress: u64,
+        /// A tool's identity, or the part of the program.
+        sender: String,
+        /// HTTP's.
+        method: String,
+        /// Where to.
+        url: String,
+        /// Of the body.
+        n_bytes: u64,
+        /// Of the body.
+        sha256: String,
+        /// The rule that allowed it.
+        rule: String,
+        /// Whether somebody was asked and said yes.
+        approved: bool,
+    },
+    /// It was answered, or was not.
+    EgressEnded {
+        /// As in [`Record::EgressStarted`].
+        egress: u64,
+        /// HTTP's.
+        status: Option<u16>,
+        /// Of the answer.
+        n_bytes: Option<u64>,
+        /// Why nothing came.
+        error: Option<String>,
     },
     /// The model's turn is over.
     TurnEnded {
@@ -135,6 +170,7 @@ impl Record {
             arguments: arguments.clone(),
             rule: grant.rule().to_owned(),
             approved: grant.approved(),
+            grant: grant.capabilities().words(),
         }
     }
 
@@ -150,8 +186,20 @@ impl Record {
     }
 
     /// A call ended.
-    pub fn call_finished(call: u64, end: CallEnd, text: &str, duration: Duration) -> Self {
-        Self::CallFinished { call, end, text: text.to_owned(), duration }
+    pub fn call_finished(call: u64, end: CallEnd, text: &str, duration: Duration, memory_peak: Option<u64>) -> Self {
+        Self::CallFinished { call, end, text: text.to_owned(), duration, memory_peak }
+    }
+
+    /// A line of the ledger.
+    pub fn egress(entry: egress::Entry) -> Self {
+        match entry {
+            egress::Entry::Sending { id, sender, method, url, n_bytes, sha256, rule, is_approved } => {
+                Self::EgressStarted { egress: id, sender, method, url, n_bytes, sha256, rule, approved: is_approved }
+            }
+            egress::Entry::Answered { id, status, n_bytes, error } => {
+                Self::EgressEnded { egress: id, status, n_bytes, error }
+            }
+        }
     }
 
     /// A turn ended.
@@ -183,13 +231,62 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Body {
-    SessionStarted { model: String, date: String },
-    TurnStarted { text: String },
-    TokensAppended { origin: Origin, tokens: Vec<Token> },
-    CallIntended { call: u64, tool: String, arguments: Value, rule: String, approved: bool },
-    CallDenied { call: u64, tool: String, arguments: Value, rule: String, reason: String },
-    CallFinished { call: u64, end: CallEnd, text: String, ms: f64 },
-    TurnEnded { reason: String, prompt_tokens: u64, generated_tokens: u64 },
+    SessionStarted {
+        model: String,
+        date: String,
+    },
+    TurnStarted {
+        text: String,
+    },
+    TokensAppended {
+        origin: Origin,
+        tokens: Vec<Token>,
+    },
+    CallIntended {
+        call: u64,
+        tool: String,
+        arguments: Value,
+        rule: String,
+        approved: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        grant: Vec<String>,
+    },
+    CallDenied {
+        call: u64,
+        tool: String,
+        arguments: Value,
+        rule: String,
+        reason: String,
+    },
+    CallFinished {
+        call: u64,
+        end: CallEnd,
+        text: String,
+        ms: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory_peak: Option<u64>,
+    },
+    EgressStarted {
+        egress: u64,
+        sender: String,
+        method: String,
+        url: String,
+        n_bytes: u64,
+        sha256: String,
+        rule: String,
+        approved: bool,
+    },
+    EgressEnded {
+        egress: u64,
+        status: Option<u16>,
+        n_bytes: Option<u64>,
+        error: Option<String>,
+    },
+    TurnEnded {
+        reason: String,
+        prompt_tokens: u64,
+        generated_tokens: u64,
+    },
 }
 
 /// A record as JSON, on one line.
@@ -198,15 +295,19 @@ pub(super) fn encode(record: &Record) -> String {
         Record::SessionStarted { model, date } => Body::SessionStarted { model, date },
         Record::TurnStarted { text } => Body::TurnStarted { text },
         Record::TokensAppended { tokens, origin } => Body::TokensAppended { origin, tokens },
-        Record::CallIntended { call, tool, arguments, rule, approved } => {
-            Body::CallIntended { call, tool: tool.to_string(), arguments, rule, approved }
+        Record::CallIntended { call, tool, arguments, rule, approved, grant } => {
+            Body::CallIntended { call, tool: tool.to_string(), arguments, rule, approved, grant }
         }
         Record::CallDenied { call, tool, arguments, rule, reason } => {
             Body::CallDenied { call, tool: tool.to_string(), arguments, rule, reason }
         }
-        Record::CallFinished { call, end, text, duration } => {
-            Body::CallFinished { call, end, text, ms: duration.as_secs_f64() * 1e3 }
+        Record::CallFinished { call, end, text, duration, memory_peak } => {
+            Body::CallFinished { call, end, text, ms: duration.as_secs_f64() * 1e3, memory_peak }
         }
+        Record::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved } => {
+            Body::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved }
+        }
+        Record::EgressEnded { egress, status, n_bytes, error } => Body::EgressEnded { egress, status, n_bytes, error },
         Record::TurnEnded { reason, prompt_tokens, generated_tokens } => {
             Body::TurnEnded { reason, prompt_tokens, generated_tokens }
         }
@@ -227,16 +328,20 @@ pub(super) fn decode(json: &str) -> Result<Record, JournalError> {
         Body::SessionStarted { model, date } => Record::SessionStarted { model, date },
         Body::TurnStarted { text } => Record::TurnStarted { text },
         Body::TokensAppended { origin, tokens } => Record::TokensAppended { tokens, origin },
-        Body::CallIntended { call, tool: id, arguments, rule, approved } => {
-            Record::CallIntended { call, tool: tool(id)?, arguments, rule, approved }
+        Body::CallIntended { call, tool: id, arguments, rule, approved, grant } => {
+            Record::CallIntended { call, tool: tool(id)?, arguments, rule, approved, grant }
         }
         Body::CallDenied { call, tool: id, arguments, rule, reason } => {
             Record::CallDenied { call, tool: tool(id)?, arguments, rule, reason }
         }
-        Body::CallFinished { call, end, text, ms } => {
+        Body::CallFinished { call, end, text, ms, memory_peak } => {
             let duration = Duration::try_from_secs_f64(ms / 1e3).map_err(|error| corrupt(error.to_string()))?;
-            Record::CallFinished { call, end, text, duration }
+            Record::CallFinished { call, end, text, duration, memory_peak }
         }
+        Body::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved } => {
+            Record::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved }
+        }
+        Body::EgressEnded { egress, status, n_bytes, error } => Record::EgressEnded { egress, status, n_bytes, error },
         Body::TurnEnded { reason, prompt_tokens, generated_tokens } => {
             Record::TurnEnded { reason, prompt_tokens, generated_tokens }
         }
@@ -280,15 +385,54 @@ mod tests {
                 arguments: arguments.clone(),
                 rule: "writing".into(),
                 approved: true,
+                grant: Vec::new(),
             },
             json!({"v": 1, "type": "call_intended", "call": 1, "tool": "notes.add", "arguments": arguments, "rule": "writing", "approved": true}),
         );
         check(
-            Record::CallDenied { call: 2, tool, arguments: json!({}), rule: "default".into(), reason: "no".into() },
+            Record::CallDenied {
+                call: 2,
+                tool: tool.clone(),
+                arguments: json!({}),
+                rule: "default".into(),
+                reason: "no".into(),
+            },
             json!({"v": 1, "type": "call_denied", "call": 2, "tool": "notes.add", "arguments": {}, "rule": "default", "reason": "no"}),
         );
         check(
-            Record::call_finished(1, CallEnd::Ok, "done", Duration::from_micros(1500)),
+            Record::CallIntended {
+                call: 1,
+                tool: tool.clone(),
+                arguments: json!({}),
+                rule: "writing".into(),
+                approved: false,
+                grant: vec!["random numbers".into()],
+            },
+            json!({"v": 1, "type": "call_intended", "call": 1, "tool": "notes.add", "arguments": {}, "rule": "writing", "approved": false, "grant": ["random numbers"]}),
+        );
+        check(
+            Record::call_finished(1, CallEnd::Error, "no", Duration::from_micros(500), Some(65536)),
+            json!({"v": 1, "type": "call_finished", "call": 1, "end": "error", "text": "no", "ms": 0.5, "memory_peak": 65536}),
+        );
+        check(
+            Record::EgressStarted {
+                egress: 1,
+                sender: "fetch.fetch".into(),
+                method: "GET".into(),
+                url: "https://example.org/".into(),
+                n_bytes: 0,
+                sha256: "e3b0".into(),
+                rule: "sending".into(),
+                approved: true,
+            },
+            json!({"v": 1, "type": "egress_started", "egress": 1, "sender": "fetch.fetch", "method": "GET", "url": "https://example.org/", "n_bytes": 0, "sha256": "e3b0", "rule": "sending", "approved": true}),
+        );
+        check(
+            Record::EgressEnded { egress: 1, status: Some(200), n_bytes: None, error: None },
+            json!({"v": 1, "type": "egress_ended", "egress": 1, "status": 200, "n_bytes": null, "error": null}),
+        );
+        check(
+            Record::call_finished(1, CallEnd::Ok, "done", Duration::from_micros(1500), None),
             json!({"v": 1, "type": "call_finished", "call": 1, "end": "ok", "text": "done", "ms": 1.5}),
         );
         check(

@@ -105,7 +105,7 @@ mod tests {
 
     fn intended(call: u64) -> Record {
         let tool = "notes.add".parse().unwrap();
-        Record::CallIntended { call, tool, arguments: json!({}), rule: "r".into(), approved: false }
+        Record::CallIntended { call, tool, arguments: json!({}), rule: "r".into(), approved: false, grant: Vec::new() }
     }
 
     async fn replay(bodies: &[String]) -> Result<Replay, JournalError> {
@@ -121,7 +121,7 @@ mod tests {
         let records = [
             Record::TurnStarted { text: "x".into() },
             intended(1),
-            Record::call_finished(1, CallEnd::Error, "", Duration::ZERO),
+            Record::call_finished(1, CallEnd::Error, "", Duration::ZERO, None),
             intended(2),
         ];
         let replay = replay(&records.each_ref().map(record::encode)).await.unwrap();

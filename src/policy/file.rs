@@ -3,7 +3,8 @@
 //! It only reads text into [`Rule`]s and runs the text's own examples. What rules mean is [`Policy::decide`]'s matter.
 
 use super::pattern::Pattern;
-use super::{Effect, Policy, ToolId};
+use super::place::{Area, HostPattern, Places, Reach};
+use super::{Effect, Policy, ToolId, normal_host};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -41,6 +42,10 @@ pub struct Rule {
     pub(super) tools: Vec<Pattern>,
     /// Empty speaks of every effect.
     pub(super) effects: Vec<Effect>,
+    /// Empty speaks of every path, and of none.
+    pub(super) within: Vec<Area>,
+    /// Empty speaks of every host, and of none.
+    pub(super) hosts: Vec<HostPattern>,
     pub(super) answer: Answer,
     /// Where it stands in the file, from 1.
     pub(super) line: usize,
@@ -55,6 +60,28 @@ impl Rule {
     /// What it says.
     pub fn answer(&self) -> Answer {
         self.answer
+    }
+}
+
+/// What may be reached at all, whatever the rules say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EgressRules {
+    /// `None` leaves it to the rules.
+    pub(super) allow_hosts: Option<Vec<HostPattern>>,
+    /// `host:port` of this machine or of its network that tools may reach, which they else may not.
+    pub(super) allow_local: Vec<String>,
+}
+
+impl EgressRules {
+    /// Whether the host may be reached, by the rules' leave.
+    pub fn allows(&self, host: &str) -> bool {
+        self.allow_hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|pattern| pattern.matches(host)))
+    }
+
+    /// Whether that port of a host may be reached though it is no public one.
+    pub fn allows_local(&self, host: &str, port: u16) -> bool {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        self.allow_local.contains(&format!("{host}:{port}"))
     }
 }
 
@@ -106,9 +133,18 @@ fn line_of(text: &str, offset: usize) -> usize {
 struct File {
     version: Spanned<i64>,
     #[serde(default)]
+    egress: EgressTable,
+    #[serde(default)]
     rule: Vec<RuleTable>,
     #[serde(default)]
     test: Vec<TestTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EgressTable {
+    allow_hosts: Option<Vec<Spanned<String>>>,
+    allow_local: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +153,8 @@ struct RuleTable {
     id: Spanned<String>,
     tools: Option<Spanned<Vec<Spanned<String>>>>,
     effects: Option<Spanned<Vec<Effect>>>,
+    within: Option<Spanned<Vec<Spanned<String>>>>,
+    hosts: Option<Spanned<Vec<Spanned<String>>>>,
     decision: Answer,
 }
 
@@ -133,6 +171,8 @@ struct CallTable {
     tool: Spanned<String>,
     /// Left out, the example must hold for every effect.
     effect: Option<Effect>,
+    path: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
 }
 
 /// The rule that decides where no other does.
@@ -160,7 +200,13 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
         }
         rules.push(table.into_rule(text).map_err(|(span, message)| wrong(span, message))?);
     }
-    let policy = Policy { name: name.to_owned(), rules };
+    let egress = file.egress.into_rules().map_err(|(span, message)| wrong(span, message))?;
+    let policy = Policy {
+        name: name.into(),
+        rules: rules.into(),
+        egress: Arc::new(egress),
+        places: Arc::new(Places::default()),
+    };
     for test in file.test {
         test.run(&policy).map_err(|(span, message)| wrong(span, message))?;
     }
@@ -170,14 +216,47 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
 /// What is wrong, and where.
 type Wrong = (Range<usize>, String);
 
+impl EgressTable {
+    fn into_rules(self) -> Result<EgressRules, Wrong> {
+        let address = |text: Spanned<String>| {
+            let is_good = text.get_ref().rsplit_once(':').is_some_and(|(host, port)| {
+                let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+                HostPattern::parse(host).is_ok() && host != "*" && port.parse::<u16>().is_ok()
+            });
+            match is_good {
+                true => Ok(text.into_inner().to_ascii_lowercase()),
+                false => {
+                    Err((text.span(), format!("`{}` is no host and port: write `127.0.0.1:8080`", text.get_ref())))
+                }
+            }
+        };
+        Ok(EgressRules {
+            allow_hosts: self.allow_hosts.map(|hosts| each(hosts, HostPattern::parse)).transpose()?,
+            allow_local: self.allow_local.into_iter().map(address).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Reads each of the texts; what is wrong with one is shown where it stands.
+fn each<T>(texts: Vec<Spanned<String>>, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Wrong> {
+    texts.into_iter().map(|text| parse(text.get_ref()).map_err(|message| (text.span(), message))).collect()
+}
+
 impl RuleTable {
     fn into_rule(self, text: &str) -> Result<Rule, Wrong> {
         let at = self.id.span();
-        if self.tools.is_none() && self.effects.is_none() {
-            return Err((at, "a rule needs `tools`, `effects` or both; `tools = [\"*\"]` speaks of every tool".into()));
+        if self.tools.is_none() && self.effects.is_none() && self.within.is_none() && self.hosts.is_none() {
+            let message =
+                "a rule needs one of `tools`, `effects`, `within` and `hosts`; `tools = [\"*\"]` speaks of every tool";
+            return Err((at, message.into()));
         }
+        let list = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
+            list.as_ref().map(|list| (list.span(), list.get_ref().is_empty()))
+        };
         for (span, empty) in [
-            self.tools.as_ref().map(|tools| (tools.span(), tools.get_ref().is_empty())),
+            list(&self.tools),
+            list(&self.within),
+            list(&self.hosts),
             self.effects.as_ref().map(|effects| (effects.span(), effects.get_ref().is_empty())),
         ]
         .into_iter()
@@ -187,14 +266,12 @@ impl RuleTable {
                 return Err((span, "an empty list speaks of nothing: fill it, or leave the line out".into()));
             }
         }
-        let patterns = self.tools.map(Spanned::into_inner).unwrap_or_default();
-        let tools = patterns
-            .into_iter()
-            .map(|pattern| Pattern::parse(pattern.get_ref()).map_err(|message| (pattern.span(), message)))
-            .collect::<Result<_, _>>()?;
+        let texts = |list: Option<Spanned<Vec<Spanned<String>>>>| list.map(Spanned::into_inner).unwrap_or_default();
         Ok(Rule {
             id: self.id.into_inner(),
-            tools,
+            tools: each(texts(self.tools), Pattern::parse)?,
+            within: each(texts(self.within), Area::parse)?,
+            hosts: each(texts(self.hosts), HostPattern::parse)?,
             effects: self.effects.map(Spanned::into_inner).unwrap_or_default(),
             answer: self.decision,
             line: line_of(text, at.start),
@@ -203,14 +280,33 @@ impl RuleTable {
 }
 
 impl TestTable {
+    /// Where the example's call reaches. Its path may begin with a variable, as a rule's may.
+    fn reach(&self, policy: &Policy) -> Result<Reach, Wrong> {
+        let Places { workspace, home, .. } = policy.places();
+        let path = self.call.path.as_ref().map(|path| {
+            let variables = [("$WORKSPACE", workspace), ("$HOME", home), ("~", home)];
+            let placed = variables.iter().find_map(|(name, place)| {
+                let rest = path.get_ref().strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+                Some(format!("{}{rest}", place.display()))
+            });
+            policy.places().absolute(placed.as_deref().unwrap_or(path.get_ref()))
+        });
+        let host = self.call.url.as_ref().map(|url| {
+            let host = url::Url::parse(url.get_ref()).ok().and_then(|url| url.host_str().map(normal_host));
+            host.ok_or_else(|| (url.span(), format!("`{}` is no URL with a host", url.get_ref())))
+        });
+        Ok(Reach { paths: path.into_iter().collect(), hosts: host.transpose()?.into_iter().collect() })
+    }
+
     fn run(&self, policy: &Policy) -> Result<(), Wrong> {
         let tool = self.call.tool.get_ref();
         let id: ToolId = tool
             .parse()
             .map_err(|()| (self.call.tool.span(), format!("`{tool}` is not a tool: write `package.tool`")))?;
         let effects = self.call.effect.map_or(Effect::ALL.to_vec(), |effect| vec![effect]);
+        let reach = self.reach(policy)?;
         for effect in effects {
-            let (answer, rule) = policy.ruling(&id, effect);
+            let (answer, rule) = policy.ruling(&id, effect, &reach);
             if answer != *self.expect.get_ref() {
                 let message = format!(
                     "this example fails: it expects `{}`, and for {id} with the effect {effect} the rule `{rule}` says `{}`",
@@ -243,7 +339,7 @@ mod tests {
     fn mistakes_are_named_and_pointed_at() {
         check("version = 7", "7", "version 7");
         check("version = 1\nversoin = 1", "versoin", "unknown field");
-        check("version = 1\n[[rule]]\nid = \"a\"\ndecision = \"allow\"", "\"a\"", "needs `tools`");
+        check("version = 1\n[[rule]]\nid = \"a\"\ndecision = \"allow\"", "\"a\"", "needs one of");
         check("version = 1\n[[rule]]\nid = \"\"\ntools = [\"*\"]\ndecision = \"allow\"", "\"\"", "not empty");
         check(
             "version = 1\n[[rule]]\nid = \"default\"\ntools = [\"*\"]\ndecision = \"ask\"",

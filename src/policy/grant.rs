@@ -1,17 +1,74 @@
 //! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
 
-use super::{Call, Effect, ToolId};
+use super::{Answer, Call, Effect, HostPattern, Policy, Reach, ToolId, normal_host};
 use async_trait::async_trait;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use url::Url;
 
 /// What a sandbox can be given beyond its arguments. Nothing, unless its manifest asks and policy grants it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// The wall clock and the machine's time zone.
     pub clock: bool,
+    /// Random numbers.
+    pub random: bool,
     /// One file, to read, and to replace in a call whose effect says that it writes.
     pub file: Option<PathBuf>,
+    /// The file of its small store, under the same condition.
+    pub store: Option<PathBuf>,
+    /// Variables of the environment, by name.
+    pub environment: Vec<String>,
+    /// Folders of the user's.
+    pub folders: Vec<Folder>,
+    /// Hosts to talk to, in a call whose effect says that something leaves the machine.
+    pub hosts: Vec<HostPattern>,
+}
+
+/// A folder that a call may look into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Absolute, and no link.
+    pub path: PathBuf,
+    /// Whether it may be changed, in a call whose effect says that it writes.
+    pub is_writable: bool,
+}
+
+impl Capabilities {
+    /// Each in words, for people and for the journal.
+    pub fn words(&self) -> Vec<String> {
+        let list = |items: Vec<String>| (!items.is_empty()).then(|| items.join(", "));
+        let folders = |is_writable| {
+            let chosen = self.folders.iter().filter(|folder| folder.is_writable == is_writable);
+            list(chosen.map(|folder| folder.path.display().to_string()).collect())
+        };
+        let words = [
+            self.clock.then(|| "the time and the time zone".into()),
+            self.random.then(|| "random numbers".into()),
+            self.file.as_ref().map(|path| format!("its file {}", path.display())),
+            self.store.as_ref().map(|path| format!("its store {}", path.display())),
+            list(self.environment.clone()).map(|names| format!("of the environment {names}")),
+            folders(false).map(|paths| format!("reading in {paths}")),
+            folders(true).map(|paths| format!("reading and writing in {paths}")),
+            list(self.hosts.iter().map(ToString::to_string).collect()).map(|hosts| format!("the network: {hosts}")),
+        ];
+        words.into_iter().flatten().collect()
+    }
+
+    /// No more of them than the effect says that policy was asked about.
+    fn within(&self, effect: Effect) -> Self {
+        if effect == Effect::Pure {
+            return Self::default();
+        }
+        let folders = self.folders.iter().cloned();
+        Self {
+            folders: folders
+                .map(|folder| Folder { is_writable: folder.is_writable && effect == Effect::Write, ..folder })
+                .collect(),
+            hosts: if matches!(effect, Effect::Send | Effect::Cloud) { self.hosts.clone() } else { Vec::new() },
+            ..self.clone()
+        }
+    }
 }
 
 /// The permission for one call, its retries included. Neither made nor copied nor stored outside policy.
@@ -21,14 +78,15 @@ pub struct Capabilities {
 /// use ossicle::policy::{Capabilities, Effect, Grant, ToolId};
 /// fn forged(tool: ToolId) -> Grant {
 ///     let (effect, capabilities) = (Effect::Pure, Capabilities::default());
-///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true }
+///     let (policy, reach) = (Default::default(), Default::default());
+///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true, policy, reach }
 /// }
 /// ```
 /// none from a call that nobody decided:
 /// ```compile_fail,E0624
 /// use ossicle::policy::{Call, Grant};
 /// fn forged(call: &Call<'_>) -> Grant {
-///     Grant::new(call, "mine")
+///     Grant::new(call, "mine", Default::default(), Default::default())
 /// }
 /// ```
 /// no second one from the first:
@@ -52,14 +110,17 @@ pub struct Grant {
     capabilities: Capabilities,
     rule: String,
     approved: bool,
+    /// Where the call said that it reaches.
+    reach: Reach,
+    /// Asked again about each path and each host that the call really opens.
+    policy: Policy,
 }
 
 impl Grant {
-    pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
-        // What a tool may reach is no more than the effect says that policy was asked about.
-        let capabilities = if call.effect == Effect::Pure { Capabilities::default() } else { call.wants.clone() };
+    pub(super) fn new(call: &Call<'_>, rule: &str, reach: Reach, policy: Policy) -> Self {
+        let capabilities = call.wants.within(call.effect);
         let (tool, rule) = (call.tool.clone(), rule.to_owned());
-        Self { tool, effect: call.effect, capabilities, rule, approved: false }
+        Self { tool, effect: call.effect, capabilities, rule, approved: false, reach, policy }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -67,19 +128,69 @@ impl Grant {
         &self.tool
     }
 
-    /// Whether the wall clock may be read.
-    pub fn clock(&self) -> bool {
-        self.capabilities.clock
+    /// All that it gives.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
-    /// The one file that may be read.
-    pub fn file(&self) -> Option<&Path> {
-        self.capabilities.file.as_deref()
-    }
-
-    /// Whether that file may be replaced too.
+    /// Whether what belongs to the tool, its file and its store, may be changed too.
     pub fn may_write(&self) -> bool {
         self.effect.changes()
+    }
+
+    /// The path that an argument of the call means: absolute, without `.` and `..`.
+    pub fn absolute(&self, text: &str) -> PathBuf {
+        self.policy.places().absolute(text)
+    }
+
+    /// Whether the call may open this path, which is absolute; else why not, for the model. Asked with the path that is
+    /// really opened: a link may lead where a rule says no.
+    pub fn may_open(&self, path: &Path, to_write: bool) -> Result<&Folder, String> {
+        let holds = |folder: &&Folder| path.starts_with(&folder.path);
+        // The innermost one counts: within a folder that may be changed another can be named that may not.
+        let folder = self.capabilities.folders.iter().filter(holds).max_by_key(|folder| folder.path.as_os_str().len());
+        let folder = folder.ok_or_else(|| format!("{} is in no folder that was granted", path.display()))?;
+        if to_write && !folder.is_writable {
+            return Err(format!("{} may only be read", path.display()));
+        }
+        if self.policy.places().own.iter().any(|own| path.starts_with(own)) {
+            return Err(format!("{} is the program's own", path.display()));
+        }
+        let is_named = self.reach.paths.is_empty() || self.reach.paths.iter().any(|named| path.starts_with(named));
+        let reach = Reach { paths: vec![path.to_owned()], hosts: self.reach.hosts.clone() };
+        self.settled(&reach, is_named, &path.display()).map(|()| folder)
+    }
+
+    /// Whether the call may talk to the host of this URL; else why not, for the model.
+    pub fn may_reach(&self, url: &Url) -> Result<(), String> {
+        let host = url.host_str().map(normal_host).ok_or_else(|| format!("{url} names no host"))?;
+        if !self.capabilities.hosts.iter().any(|pattern| pattern.matches(&host)) {
+            return Err(format!("{host} is no host that was granted"));
+        }
+        if !self.policy.egress().allows(&host) {
+            return Err(format!("{host} is not among the hosts that the policy allows"));
+        }
+        let is_named = self.reach.hosts.is_empty() || self.reach.hosts.contains(&host);
+        let reach = Reach { paths: self.reach.paths.clone(), hosts: vec![host.clone()] };
+        self.settled(&reach, is_named, &host)
+    }
+
+    /// Whether the policy lists this host and port, which is no public one, as one that may be reached.
+    pub fn may_reach_locally(&self, url: &Url) -> bool {
+        let host = url.host_str().map(normal_host);
+        host.zip(url.port_or_known_default()).is_some_and(|(host, port)| self.policy.egress().allows_local(&host, port))
+    }
+
+    /// What the policy says to what the call does under this grant. A yes to the call is a yes to what it named.
+    fn settled(&self, reach: &Reach, is_named: bool, what: &dyn fmt::Display) -> Result<(), String> {
+        match self.policy.ruling(&self.tool, self.effect, reach) {
+            (Answer::Allow, _) => Ok(()),
+            (Answer::Ask, _) if self.approved && is_named => Ok(()),
+            (Answer::Ask, rule) => {
+                Err(format!("{what}: the policy rule `{rule}` wants this asked, and the call did not name it"))
+            }
+            (Answer::Deny, rule) => Err(format!("{what} is denied by the policy rule `{rule}`")),
+        }
     }
 
     /// The id of the rule that decided.
@@ -112,8 +223,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(call: &Call<'_>, rule: &str) -> Self {
-        Self { grant: Grant::new(call, rule), arguments: call.arguments.to_string() }
+    pub(super) fn new(call: &Call<'_>, rule: &str, reach: Reach, policy: Policy) -> Self {
+        Self { grant: Grant::new(call, rule, reach, policy), arguments: call.arguments.to_string() }
     }
 
     /// The tool that would be called.
@@ -131,9 +242,9 @@ impl Pending {
         &self.arguments
     }
 
-    /// The file it would be given.
-    pub fn file(&self) -> Option<&Path> {
-        self.grant.file()
+    /// What it would be given.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.grant.capabilities
     }
 
     /// The rule that wants the question asked.
@@ -207,6 +318,7 @@ impl fmt::Display for Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Targets;
     use serde_json::json;
 
     struct Scripted(Approval);
@@ -220,22 +332,19 @@ mod tests {
 
     async fn ask(approval: Approval) -> Result<Grant, Denial> {
         let tool: ToolId = "notes.add".parse().unwrap();
-        let wants = Capabilities { clock: false, file: Some("/n.md".into()) };
-        let call =
-            Call { tool: &tool, effect: Effect::Write, arguments: &json!({"text": "a\u{1b}[2J"}), wants: &wants };
-        let pending = Pending::new(&call, "writes");
+        let wants = Capabilities { file: Some("/n.md".into()), ..Capabilities::default() };
+        let (arguments, targets) = (json!({"text": "a\u{1b}[2J"}), Targets::default());
+        let call = Call { tool: &tool, effect: Effect::Write, arguments: &arguments, wants: &wants, targets: &targets };
+        let pending = Pending::new(&call, "writes", Reach::default(), Policy::default());
         assert_eq!(pending.arguments(), r#"{"text":"a\u001b[2J"}"#, "an approver sees everything, escaped");
-        assert_eq!(
-            (pending.rule(), pending.effect(), pending.file()),
-            ("writes", Effect::Write, Some(Path::new("/n.md")))
-        );
+        assert_eq!((pending.rule(), pending.effect(), pending.capabilities()), ("writes", Effect::Write, &wants));
         pending.ask(&Scripted(approval)).await
     }
 
     #[tokio::test]
     async fn only_a_yes_becomes_a_grant() {
         let grant = ask(Approval::Yes).await.unwrap();
-        assert_eq!((grant.rule(), grant.approved(), grant.file()), ("writes", true, Some(Path::new("/n.md"))));
+        assert_eq!((grant.rule(), grant.approved(), grant.capabilities().words().len()), ("writes", true, 1));
         for (approval, word) in [
             (Approval::No(None), "denied by the user;"),
             (Approval::No(Some("use the other list".into())), "use the other list"),

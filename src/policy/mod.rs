@@ -6,13 +6,18 @@
 mod file;
 mod grant;
 mod pattern;
+mod place;
 
+pub use file::EgressRules;
 pub use file::{Answer, PolicyError, Rule};
-pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Grant, Pending, Reason};
+pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Folder, Grant, Pending, Reason};
+pub use place::{HostPattern, Places, Reach};
 
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use url::Url;
 
 /// A tool's identity: its package and its name in it. Policy, journal and command line use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,13 +104,51 @@ pub struct Call<'a> {
     pub arguments: &'a Value,
     /// What the tool's manifest asks for; a grant holds at most this.
     pub wants: &'a Capabilities,
+    /// Which arguments say where it reaches.
+    pub targets: &'a Targets,
+}
+
+/// The names of the arguments, strings or arrays of them, that say where a call reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// Those that are paths.
+    pub paths: Vec<String>,
+    /// Those that are URLs.
+    pub urls: Vec<String>,
+}
+
+impl Targets {
+    /// Where a call with these arguments reaches.
+    fn reach(&self, arguments: &Value, places: &Places) -> Reach {
+        let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(normal_host));
+        Reach {
+            paths: strings(&self.paths, arguments).map(|path| places.absolute(path)).collect(),
+            // What is no URL names no host, and is refused where it would be opened.
+            hosts: strings(&self.urls, arguments).filter_map(host).collect(),
+        }
+    }
+}
+
+/// The strings under these names.
+fn strings<'a>(names: &'a [String], arguments: &'a Value) -> impl Iterator<Item = &'a str> {
+    let values = names.iter().filter_map(|name| arguments.get(name));
+    values
+        .flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice))
+        .filter_map(Value::as_str)
+}
+
+/// A URL's host as rules compare it: without the dot of a full name, and without the brackets of an address.
+fn normal_host(host: &str) -> String {
+    host.trim_end_matches('.').trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
 }
 
 /// Rules, none of which stands before another: deny beats ask, ask beats allow, and where no rule speaks the answer is no.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    name: String,
-    rules: Vec<Rule>,
+    name: Arc<str>,
+    rules: Arc<[Rule]>,
+    egress: Arc<EgressRules>,
+    places: Arc<Places>,
 }
 
 /// The policies that come with the program, by name.
@@ -145,24 +188,54 @@ impl Policy {
         &self.rules
     }
 
+    /// The policy where its variables mean these places.
+    pub fn at(mut self, places: Places) -> Self {
+        self.places = Arc::new(places);
+        self
+    }
+
+    /// What its variables mean.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// What may be reached at all, whatever the rules say.
+    pub fn egress(&self) -> &EgressRules {
+        &self.egress
+    }
+
     /// The one place where a call is allowed, asked about or denied.
     pub fn decide(&self, call: &Call<'_>) -> Decision {
-        let (answer, rule) = self.ruling(call.tool, call.effect);
+        let reach = call.targets.reach(call.arguments, &self.places);
+        let (answer, rule) = self.ruling(call.tool, call.effect, &reach);
         tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
         match answer {
-            Answer::Allow => Decision::Allow(Grant::new(call, rule)),
-            Answer::Ask => Decision::Ask(Pending::new(call, rule)),
+            Answer::Allow => Decision::Allow(Grant::new(call, rule, reach, self.clone())),
+            Answer::Ask => Decision::Ask(Pending::new(call, rule, reach, self.clone())),
             Answer::Deny => Decision::Deny(Denial { rule: rule.to_owned(), reason: Reason::Rule }),
         }
     }
 
-    /// The strongest answer and, of the rules that give it, the one whose id comes first, whatever the file's order.
-    pub fn ruling(&self, tool: &ToolId, effect: Effect) -> (Answer, &str) {
-        self.rules
-            .iter()
-            .filter(|rule| rule.speaks_of(tool, effect))
-            .max_by(|a, b| a.answer.cmp(&b.answer).then_with(|| b.id.cmp(&a.id)))
-            .map_or((Answer::Deny, file::DEFAULT_RULE), |rule| (rule.answer, &rule.id))
+    /// The answer to a call that reaches so far, and the rule that gives it: of several the one whose id comes first,
+    /// whatever the file's order.
+    ///
+    /// A deny or ask holds as soon as it touches any path or host of the call; what lets a call happen must cover all of them.
+    pub fn ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach) -> (Answer, &str) {
+        let speaking = |rule: &&Rule| rule.speaks_of(tool, effect);
+        let first = |is_meant: &dyn Fn(&Rule) -> bool| {
+            let rules = self.rules.iter().filter(speaking).filter(|rule| is_meant(rule));
+            rules.min_by(|a, b| a.id.cmp(&b.id)).map(|rule| rule.id.as_str())
+        };
+        if let Some(id) = first(&|rule| rule.answer == Answer::Deny && rule.touches(reach, &self.places)) {
+            return (Answer::Deny, id);
+        }
+        let Some(permitting) = first(&|rule| rule.answer != Answer::Deny && rule.covers(reach, &self.places)) else {
+            return (Answer::Deny, file::DEFAULT_RULE);
+        };
+        match first(&|rule| rule.answer == Answer::Ask && rule.touches(reach, &self.places)) {
+            Some(id) => (Answer::Ask, id),
+            None => (Answer::Allow, permitting),
+        }
     }
 
     /// What looks like a mistake though it loads: rules that name tools which are not among the `known`.
@@ -182,6 +255,27 @@ impl Rule {
     fn speaks_of(&self, tool: &ToolId, effect: Effect) -> bool {
         (self.tools.is_empty() || self.tools.iter().any(|pattern| pattern.matches(tool)))
             && (self.effects.is_empty() || self.effects.contains(&effect))
+    }
+
+    /// Whether it speaks of any path and any host of a call, as far as it names some.
+    fn touches(&self, reach: &Reach, places: &Places) -> bool {
+        (self.within.is_empty() || reach.paths.iter().any(|path| self.is_within(path, places)))
+            && (self.hosts.is_empty() || reach.hosts.iter().any(|host| self.has_host(host)))
+    }
+
+    /// Whether it speaks of all of them.
+    fn covers(&self, reach: &Reach, places: &Places) -> bool {
+        self.touches(reach, places)
+            && (self.within.is_empty() || reach.paths.iter().all(|path| self.is_within(path, places)))
+            && (self.hosts.is_empty() || reach.hosts.iter().all(|host| self.has_host(host)))
+    }
+
+    fn is_within(&self, path: &std::path::Path, places: &Places) -> bool {
+        self.within.iter().any(|area| area.holds(path, places))
+    }
+
+    fn has_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host))
     }
 }
 
@@ -217,7 +311,8 @@ mod tests {
     }
 
     fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
-        let call = Call { tool: &id(tool), effect, arguments: &Value::Null, wants: &Capabilities::default() };
+        let (wants, targets) = (Capabilities::default(), Targets::default());
+        let call = Call { tool: &id(tool), effect, arguments: &Value::Null, wants: &wants, targets: &targets };
         match policy.decide(&call) {
             Decision::Allow(_) => "allow",
             Decision::Ask(_) => "ask",
@@ -263,11 +358,12 @@ mod tests {
     fn a_grant_holds_what_the_call_wants_and_remembers_its_rule() {
         let policy =
             Policy::parse("p", "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"").unwrap();
-        let wants = Capabilities { clock: true, file: Some(PathBuf::from("/notes.md")) };
-        let tool = id("notes.add");
-        let call = Call { tool: &tool, effect: Effect::Write, arguments: &Value::Null, wants: &wants };
+        let wants = Capabilities { clock: true, file: Some(PathBuf::from("/notes.md")), ..Capabilities::default() };
+        let (tool, targets) = (id("notes.add"), Targets::default());
+        let call =
+            Call { tool: &tool, effect: Effect::Write, arguments: &Value::Null, wants: &wants, targets: &targets };
         let Decision::Allow(grant) = policy.decide(&call) else { panic!("allowed") };
-        assert_eq!((grant.tool(), grant.clock(), grant.file()), (&tool, true, wants.file.as_deref()));
+        assert_eq!((grant.tool(), grant.capabilities()), (&tool, &wants));
         assert_eq!((grant.rule(), grant.approved()), ("all", false));
     }
 
@@ -290,6 +386,8 @@ mod tests {
                 id: format!("r{n}"),
                 tools: tools.into_iter().map(|text| pattern::Pattern::parse(text).unwrap()).collect(),
                 effects,
+                within: Vec::new(),
+                hosts: Vec::new(),
                 answer,
                 line: n,
             };
@@ -302,22 +400,27 @@ mod tests {
         (tools.prop_map(id), prop::sample::select(&Effect::ALL[..]))
     }
 
+    fn with(rules: Vec<Rule>) -> Policy {
+        Policy { rules: rules.into(), ..Policy::default() }
+    }
+
     proptest! {
         #[test]
         fn the_order_of_rules_means_nothing(
             (rules, shuffled) in rules().prop_flat_map(|rules| (Just(rules.clone()), Just(rules).prop_shuffle())),
             (tool, effect) in calls(),
         ) {
-            let (one, other) = (Policy { name: "a".into(), rules }, Policy { name: "b".into(), rules: shuffled });
-            prop_assert_eq!(one.ruling(&tool, effect), other.ruling(&tool, effect));
+            let (one, other) = (with(rules), with(shuffled));
+            let reach = Reach::default();
+            prop_assert_eq!(one.ruling(&tool, effect, &reach), other.ruling(&tool, effect, &reach));
         }
 
         #[test]
         fn the_strongest_rule_that_speaks_wins(rules in rules(), (tool, effect) in calls()) {
-            let policy = Policy { name: "p".into(), rules };
+            let policy = with(rules);
             let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect)).map(|rule| rule.answer);
             let strongest = speaking.max().unwrap_or(Answer::Deny);
-            prop_assert_eq!(policy.ruling(&tool, effect).0, strongest);
+            prop_assert_eq!(policy.ruling(&tool, effect, &Reach::default()).0, strongest);
         }
     }
 }

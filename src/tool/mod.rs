@@ -5,13 +5,15 @@
 
 mod arguments;
 pub mod native;
+mod progress;
 mod toolbox;
 pub mod wasm;
 
 pub use arguments::validator;
+pub use progress::Progress;
 pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 
-use crate::policy::{Capabilities, Effect, Grant, ToolId};
+use crate::policy::{Call, Capabilities, Effect, Grant, Targets, ToolId};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::time::Duration;
@@ -24,7 +26,9 @@ pub trait Tool: Send + Sync {
 
     /// Runs one call. The arguments have been parsed and validated against the schema; the grant covers this call alone.
     /// Every error is an answer that the model can act on.
-    async fn call(&self, arguments: Value, grant: Grant) -> Result<Output, ToolError>;
+    ///
+    /// What happens meanwhile is told to `progress`.
+    async fn call(&self, arguments: Value, grant: Grant, progress: &Progress) -> Result<Output, ToolError>;
 }
 
 /// What is known of a tool before it is called.
@@ -42,6 +46,15 @@ pub struct ToolSpec {
     pub recovery: Recovery,
     /// What the tool's manifest asks for.
     pub wants: Capabilities,
+    /// Which arguments say where a call reaches.
+    pub targets: Targets,
+}
+
+impl ToolSpec {
+    /// A call of this tool, to be decided.
+    pub fn asks<'a>(&'a self, arguments: &'a Value) -> Call<'a> {
+        Call { tool: &self.id, effect: self.effect, arguments, wants: &self.wants, targets: &self.targets }
+    }
 }
 
 /// What to do about a call whose end nobody saw.

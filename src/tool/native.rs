@@ -1,8 +1,8 @@
 //! Tools written in Rust: a closure over a type that has a schema. The same gate as any other tool; no sandbox, because
 //! the code is the program's own.
 
-use super::{Output, Recovery, RegisterError, Tool, ToolError, ToolSpec};
-use crate::policy::{Capabilities, Effect, Grant, ToolId};
+use super::{Output, Progress, Recovery, RegisterError, Tool, ToolError, ToolSpec};
+use crate::policy::{Capabilities, Effect, Grant, Targets, ToolId};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ impl NativeTool {
             effect: Effect::Pure,
             recovery: Recovery::Repeat,
             wants: Capabilities::default(),
+            targets: Targets::default(),
         };
         let run = move |arguments: Value| -> Running {
             match serde_json::from_value(arguments) {
@@ -77,7 +78,7 @@ impl Tool for NativeTool {
         &self.spec
     }
 
-    async fn call(&self, arguments: Value, grant: Grant) -> Result<Output, ToolError> {
+    async fn call(&self, arguments: Value, grant: Grant, _: &Progress) -> Result<Output, ToolError> {
         if *grant.tool() != self.spec.id {
             return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
         }
@@ -88,7 +89,7 @@ impl Tool for NativeTool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Call, Decision, Policy};
+    use crate::policy::{Decision, Policy};
     use serde_json::json;
 
     #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -104,9 +105,7 @@ mod tests {
     }
 
     fn grant_for(tool: &NativeTool) -> Grant {
-        let spec = tool.spec();
-        let call = Call { tool: &spec.id, effect: spec.effect, arguments: &json!({}), wants: &spec.wants };
-        match Policy::default().decide(&call) {
+        match Policy::default().decide(&tool.spec().asks(&json!({}))) {
             Decision::Allow(grant) => grant,
             other => panic!("{other:?}"),
         }
@@ -119,16 +118,19 @@ mod tests {
         assert_eq!(schema["properties"]["name"], json!({ "type": "string", "description": "Whom to greet" }));
         assert_eq!(schema["required"], json!(["name"]));
         assert!(schema.get("title").is_none() && schema.get("$schema").is_none());
-        let output = tool.call(json!({ "name": "Ada" }), grant_for(&tool)).await.unwrap();
+        let output = tool.call(json!({ "name": "Ada" }), grant_for(&tool), &Progress::default()).await.unwrap();
         assert_eq!(output.text, "hello Ada");
-        let error = tool.call(json!({ "name": "Ada", "times": 999 }), grant_for(&tool)).await.unwrap_err();
+        let error = tool
+            .call(json!({ "name": "Ada", "times": 999 }), grant_for(&tool), &Progress::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, ToolError::InvalidArguments(_)), "{error}");
     }
 
     #[tokio::test]
     async fn a_grant_for_another_tool_opens_nothing() {
         let other = NativeTool::new("other.other", "", async |_: Greeting| Ok(String::new())).unwrap();
-        let error = greet().call(json!({ "name": "Ada" }), grant_for(&other)).await.unwrap_err();
+        let error = greet().call(json!({ "name": "Ada" }), grant_for(&other), &Progress::default()).await.unwrap_err();
         assert!(matches!(error, ToolError::Unavailable(_)), "{error}");
     }
 

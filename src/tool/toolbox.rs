@@ -261,7 +261,12 @@ mod tests {
             fn spec(&self) -> &ToolSpec {
                 &self.0
             }
-            async fn call(&self, _: Value, _: crate::policy::Grant) -> Result<crate::tool::Output, ToolError> {
+            async fn call(
+                &self,
+                _: Value,
+                _: crate::policy::Grant,
+                _: &crate::tool::Progress,
+            ) -> Result<crate::tool::Output, ToolError> {
                 Err(ToolError::Failed(String::new()))
             }
         }

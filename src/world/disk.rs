@@ -1,11 +1,12 @@
-//! The user's files as tools see them: whole files, named by absolute path.
+//! The user's files as tools see them: whole files, named by absolute path, and folders.
 //!
 //! Which path a tool may name is decided by policy before it gets here; this is only the hand that does it.
 
+use super::directory::{Directory, MemoryDirectory, RealDirectory};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Reads and writes whole files. Blocking: callers on an async runtime move it to a blocking thread.
 pub trait Disk: Send + Sync {
@@ -13,6 +14,8 @@ pub trait Disk: Send + Sync {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
     /// Replaces the file in one step (a crash leaves the old bytes or the new ones), making its folder when missing.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// A folder, to work in.
+    fn folder(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
 }
 
 fn too_large(path: &Path, limit: u64) -> io::Error {
@@ -49,11 +52,15 @@ impl Disk for RealDisk {
         }
         written
     }
+
+    fn folder(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        Ok(Box::new(RealDirectory::open(path)?))
+    }
 }
 
 /// Files in memory.
 #[derive(Default)]
-pub struct MemoryDisk(Mutex<BTreeMap<PathBuf, Vec<u8>>>);
+pub struct MemoryDisk(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
 
 impl Disk for MemoryDisk {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
@@ -66,6 +73,10 @@ impl Disk for MemoryDisk {
         let mut files = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         files.insert(path.to_owned(), bytes.to_owned());
         Ok(())
+    }
+
+    fn folder(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        Ok(Box::new(MemoryDirectory { files: self.0.clone(), root: path.to_owned() }))
     }
 }
 

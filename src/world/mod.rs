@@ -7,13 +7,15 @@
 //! Start at [`World`], the bundle that the agent and the tools are given.
 
 mod clock;
+mod directory;
 mod disk;
 mod network;
 mod random;
 
 pub use clock::{Clock, SimulatedClock, SystemClock};
+pub use directory::{Directory, Entry, Kind};
 pub use disk::{Disk, MemoryDisk, RealDisk};
-pub use network::{Network, NoNetwork, RealNetwork, Stream};
+pub use network::{Network, NoNetwork, RealNetwork};
 pub use random::{Random, SeededRandom, SystemRandom};
 
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub struct World {
     pub random: Arc<dyn Random>,
     /// The user's files, as tools see them.
     pub disk: Arc<dyn Disk>,
-    /// Name resolution and connections.
+    /// Name resolution.
     pub network: Arc<dyn Network>,
 }
 

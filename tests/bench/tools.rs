@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a bench that cannot go on says so
 
-use ossicle::policy::{Call, Decision, Policy};
-use ossicle::tool::Tool;
-use ossicle::tool::wasm::{Host, Package};
+use ossicle::policy::{Decision, Policy};
+use ossicle::tool::wasm::{Host, Package, Surroundings};
+use ossicle::tool::{Progress, Tool};
 use ossicle::world::World;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -127,8 +127,8 @@ impl Ours {
         );
         let declarations = json!([{"name": "echo", "description": "", "parameters": {"type": "object"}}]);
         let package = Package::new(&manifest, &declarations.to_string(), COMPONENT).unwrap();
-        let host = Host::new(World::real(), Some(cache.to_owned())).unwrap();
-        let tool = host.load(package, Path::new("/nowhere")).remove(0);
+        let host = Host::new(World::real(), Some(cache.to_owned()), None).unwrap();
+        let tool = host.load(package, &Surroundings::simulated()).remove(0);
         let policy = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
         Self { tool, policy: Policy::parse("bench", policy).unwrap() }
     }
@@ -138,9 +138,10 @@ impl Way for Ours {
     async fn call(&self) {
         let spec = self.tool.spec();
         let arguments = json!({});
-        let call = Call { tool: &spec.id, effect: spec.effect, arguments: &arguments, wants: &spec.wants };
-        let Decision::Allow(grant) = self.policy.decide(&call) else { panic!("everything is allowed") };
-        self.tool.call(arguments, grant).await.unwrap();
+        let Decision::Allow(grant) = self.policy.decide(&spec.asks(&arguments)) else {
+            panic!("everything is allowed")
+        };
+        self.tool.call(arguments.clone(), grant, &Progress::default()).await.unwrap();
     }
 }
 
@@ -179,6 +180,6 @@ impl Way for Plain {
         let mut store = Store::new(&self.engine, wasi);
         store.set_epoch_deadline(1000);
         let instance = plain::Tool::instantiate_async(&mut store, &self.component, &self.linker).await.unwrap();
-        instance.call_call(&mut store, "echo", "{}").await.unwrap().unwrap();
+        instance.ossicle_tool_tools().call_call(&mut store, "echo", "{}").await.unwrap().unwrap();
     }
 }

@@ -196,7 +196,14 @@ mod tests {
 
     fn intended(call: u64) -> Record {
         let tool = "notes.add".parse().unwrap();
-        Record::CallIntended { call, tool, arguments: json!({"text": "x"}), rule: "r".into(), approved: true }
+        Record::CallIntended {
+            call,
+            tool,
+            arguments: json!({"text": "x"}),
+            rule: "r".into(),
+            approved: true,
+            grant: Vec::new(),
+        }
     }
 
     /// Where the child process of the next test writes. Alone, this test does nothing.
@@ -211,7 +218,7 @@ mod tests {
         for call in 1.. {
             journal.append(intended(call)).await.unwrap();
             println!("\ncall {call}");
-            journal.append(Record::call_finished(call, CallEnd::Ok, "", Duration::ZERO)).await.unwrap();
+            journal.append(Record::call_finished(call, CallEnd::Ok, "", Duration::ZERO, None)).await.unwrap();
         }
     }
 

@@ -1,10 +1,9 @@
 //! A package's examples, run in the real sandbox: `ossicle tool test`, and our own test of the bundled tools.
 
-use super::{Example, Host, Package, PackageError};
-use crate::policy::{Call, Decision, Policy};
-use crate::tool::{Registered, Toolbox};
+use super::{Example, Host, Package, PackageError, Surroundings};
+use crate::policy::{Decision, Policy};
+use crate::tool::{Progress, Registered, Toolbox};
 use crate::world::World;
-use std::path::Path;
 
 /// Lets an example do what its tool says it does: nothing is real in the world it runs in.
 const POLICY: &str = "version = 1\n[[rule]]\nid = \"examples\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
@@ -29,10 +28,10 @@ impl Outcome {
 /// user's is there, and it is the first of January 2026.
 pub async fn run_examples(package: Package) -> Result<Vec<Outcome>, PackageError> {
     let (name, examples) = (package.name().to_owned(), package.examples().to_vec());
-    let host = Host::new(World::simulated(1), None)?;
+    let host = Host::new(World::simulated(1), None, None)?;
     let malformed = |problem: String| PackageError::Malformed { package: name.clone(), problem };
     let mut toolbox = Toolbox::default();
-    for tool in host.load(package, Path::new("/data")) {
+    for tool in host.load(package, &Surroundings::simulated()) {
         toolbox.register(tool).map_err(|error| malformed(error.to_string()))?;
     }
     let mut outcomes = Vec::with_capacity(examples.len());
@@ -51,10 +50,9 @@ async fn called(tool: &Registered, example: &Example) -> String {
         Ok(arguments) => arguments,
         Err(error) => return error.to_string(),
     };
-    let call = Call { tool: &spec.id, effect: spec.effect, arguments: &arguments, wants: &spec.wants };
     let policy = Policy::parse("examples", POLICY).expect("a policy of one rule");
-    let Decision::Allow(grant) = policy.decide(&call) else { unreachable!("it allows everything") };
-    match tool.tool().call(arguments, grant).await {
+    let Decision::Allow(grant) = policy.decide(&spec.asks(&arguments)) else { unreachable!("it allows everything") };
+    match tool.tool().call(arguments, grant, &Progress::default()).await {
         Ok(output) => output.text,
         Err(error) => error.to_string(),
     }

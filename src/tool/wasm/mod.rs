@@ -4,16 +4,21 @@
 //! Start at [`Host`]; [`Package`] is a component with its manifest, [`bundled`] the ones that come with the program.
 
 mod bindings;
+mod bounds;
 mod cache;
 mod examples;
+mod granted;
 mod host;
 mod package;
 mod sandbox;
+mod store;
 mod ticker;
 
 pub use examples::{Outcome, run_examples};
-pub use host::Host;
+pub use host::{Host, Surroundings};
 pub use package::{Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name};
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! A tool package: one component, the declarations of its tools, and a manifest that says what they do and want.
 
-use crate::policy::{Effect, ToolId};
+use crate::policy::{Effect, HostPattern, Targets, ToolId};
 use crate::tool::Recovery;
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,8 +19,17 @@ pub(super) const MAX_MEMORY_MIB: usize = 1024;
 const MAX_TIME_MS: u64 = 600_000;
 const MAX_OUTPUT: usize = 16 << 20;
 
+/// In MiB.
+const MAX_DATA_MIB: usize = 1024;
+
+/// A variable of the environment whose name holds one of these is nobody's but the user's.
+const SECRETS: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
+
 /// Bytes of a manifest or of the declarations.
 const MAX_TEXT: usize = 1 << 20;
+
+/// The file of a package's small store.
+pub(super) const STORE: &str = "store.json";
 
 /// The files of a package's folder, beside the component.
 const MANIFEST: &str = "tool.toml";
@@ -86,8 +95,25 @@ pub(super) struct Manifest {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wants {
     pub(super) clock: bool,
+    pub(super) random: bool,
     /// One file in the package's own folder: a plain name.
     pub(super) file: Option<String>,
+    /// A small store in the package's own folder.
+    pub(super) store: bool,
+    /// Variables of the environment, by name.
+    pub(super) environment: Vec<String>,
+    /// The user's folders.
+    pub(super) folders: Option<Access>,
+    /// Hosts with their subdomains, or `*`.
+    pub(super) hosts: Vec<String>,
+}
+
+/// What a package wants to do in the user's folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Access {
+    Read,
+    Write,
 }
 
 /// What a call may use at most.
@@ -100,15 +126,45 @@ pub struct Limits {
     pub time_ms: u64,
     /// The result's text, in bytes.
     pub output_bytes: usize,
+    /// What it may write into the user's folders, what it may be answered over the network, and the result's attachments:
+    /// each in MiB.
+    pub data_mib: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mib: 64, time_ms: 5000, output_bytes: 64 * 1024 }
+        Self { memory_mib: 64, time_ms: 5000, output_bytes: 64 * 1024, data_mib: 16 }
+    }
+}
+
+impl Wants {
+    /// What is wrong with them, if anything is.
+    fn problem(&self) -> Option<String> {
+        // A tool is given what it needs to know, and a key is not that.
+        let is_secret = |name: &&String| SECRETS.iter().any(|word| name.to_ascii_uppercase().contains(word));
+        let secret = self
+            .environment
+            .iter()
+            .find(is_secret)
+            .map(|name| format!("{name} of the environment is given to no tool"));
+        secret.or_else(|| self.hosts.iter().find_map(|host| HostPattern::parse(host).err()))
     }
 }
 
 impl Limits {
+    /// What is wrong with them, if anything is.
+    fn problem(&self) -> Option<String> {
+        let Self { memory_mib, time_ms, output_bytes, data_mib } = *self;
+        if memory_mib > MAX_MEMORY_MIB {
+            return Some(format!("it asks for {memory_mib} MiB of memory, and at most {MAX_MEMORY_MIB} are given"));
+        }
+        (time_ms > MAX_TIME_MS || output_bytes > MAX_OUTPUT || data_mib > MAX_DATA_MIB).then(|| {
+            format!(
+                "its limits are too high: at most {MAX_TIME_MS} ms, {MAX_OUTPUT} bytes of output and {MAX_DATA_MIB} MiB of data are given"
+            )
+        })
+    }
+
     pub(super) fn time(&self) -> Duration {
         Duration::from_millis(self.time_ms)
     }
@@ -120,6 +176,12 @@ struct Effects {
     name: String,
     effect: Effect,
     recovery: Recovery,
+    /// Its arguments that are paths.
+    #[serde(default)]
+    paths: Vec<String>,
+    /// Its arguments that are URLs.
+    #[serde(default)]
+    urls: Vec<String>,
 }
 
 /// A call and the text that it gives.
@@ -142,6 +204,7 @@ pub(super) struct Declared {
     pub(super) parameters: Value,
     pub(super) effect: Effect,
     pub(super) recovery: Recovery,
+    pub(super) targets: Targets,
 }
 
 #[derive(Deserialize)]
@@ -166,20 +229,10 @@ impl Package {
         if !is_package_name(&name) {
             return Err(malformed(&name, format!("its name is no name: {PACKAGE_NAME}")));
         }
-        if let Some(file) = manifest.wants.file.as_deref().filter(|file| !is_plain_name(file)) {
-            return Err(malformed(&name, format!("`{file}` is not a plain file name")));
+        if let Some(file) = manifest.wants.file.as_deref().filter(|file| !is_plain_name(file) || *file == STORE) {
+            return Err(malformed(&name, format!("`{file}` is not a plain file name of its own")));
         }
-        if manifest.limits.memory_mib > MAX_MEMORY_MIB {
-            let problem = format!(
-                "it asks for {} MiB of memory, and at most {MAX_MEMORY_MIB} are given",
-                manifest.limits.memory_mib
-            );
-            return Err(malformed(&name, problem));
-        }
-        let Limits { time_ms, output_bytes, .. } = manifest.limits;
-        if time_ms > MAX_TIME_MS || output_bytes > MAX_OUTPUT {
-            let problem =
-                format!("its limits are too high: at most {MAX_TIME_MS} ms and {MAX_OUTPUT} bytes of output are given");
+        if let Some(problem) = manifest.wants.problem().or_else(|| manifest.limits.problem()) {
             return Err(malformed(&name, problem));
         }
         let component = component.into();
@@ -202,6 +255,7 @@ impl Package {
                 parameters: declaration.parameters,
                 effect: effects.effect,
                 recovery: effects.recovery,
+                targets: Targets { paths: effects.paths.clone(), urls: effects.urls.clone() },
             })
         };
         let declarations = declarations.into_iter().map(declared).collect::<Result<Vec<_>, _>>()?;
@@ -277,9 +331,24 @@ impl Package {
 
     /// What it wants to be given, in words.
     pub fn wants(&self) -> Vec<String> {
-        let Wants { clock, file } = &self.manifest.wants;
-        let clock = clock.then(|| "the time and the time zone".to_owned());
-        clock.into_iter().chain(file.iter().map(|name| format!("one file of its own, {name}"))).collect()
+        let Wants { clock, random, file, store, environment, folders, hosts } = &self.manifest.wants;
+        let folders = folders.map(|access| match access {
+            Access::Read => "to read in your folders",
+            Access::Write => "to read and write in your folders",
+        });
+        let wants = [
+            clock.then(|| "the time and the time zone".to_owned()),
+            random.then(|| "random numbers".to_owned()),
+            file.as_ref().map(|name| format!("one file of its own, {name}")),
+            store.then(|| "a small store of its own".to_owned()),
+            folders.map(str::to_owned),
+        ];
+        let variables = environment.iter().map(|name| format!("{name} of the environment"));
+        let hosts = hosts.iter().map(|host| match host.as_str() {
+            "*" => "to talk to any host".to_owned(),
+            host => format!("to talk to {host}"),
+        });
+        wants.into_iter().flatten().chain(variables).chain(hosts).collect()
     }
 
     /// Its tools and what each does.
@@ -349,7 +418,17 @@ pub fn bundled() -> Result<Vec<Package>, PackageError> {
             )
         };
     }
-    [package!("calc"), package!("clock"), package!("notes")].into_iter().collect()
+    let packages = [
+        package!("calc"),
+        package!("clock"),
+        package!("notes"),
+        package!("files"),
+        package!("fetch"),
+        package!("data"),
+        package!("text"),
+        package!("todo"),
+    ];
+    packages.into_iter().collect()
 }
 
 #[cfg(test)]

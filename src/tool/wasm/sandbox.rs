@@ -1,18 +1,19 @@
 //! The inside of one call: what the guest can reach, which is what its grant gives and nothing else.
 
-use super::bindings::ossicle::tool::{clock, document};
+use super::package::Limits;
+use crate::egress::Egress;
 use crate::policy::Grant;
+use crate::tool::Progress;
 use crate::world::World;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-
-/// The granted file may hold so many bytes.
-const MAX_DOCUMENT: u64 = 1 << 20;
 
 /// Resources of WASI (streams, pollables) that a guest may hold at once.
 const MAX_RESOURCES: usize = 1000;
@@ -20,11 +21,29 @@ const MAX_RESOURCES: usize = 1000;
 /// Bytes of WASI's random numbers in one call of them.
 const MAX_RANDOM: u64 = 64 * 1024;
 
+/// What all calls of a package are made with.
+#[derive(Clone)]
+pub(super) struct Kit {
+    pub(super) world: World,
+    /// `None` while offline.
+    pub(super) egress: Option<Egress>,
+    /// Variables of the environment that the package wants and that are set.
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    /// Held while a store is changed.
+    pub(super) stores: Arc<Mutex<()>>,
+}
+
 /// Everything that belongs to one call; dropped with it.
 pub(super) struct Sandbox {
     /// `None` gives nothing at all.
-    grant: Option<Grant>,
-    world: World,
+    pub(super) grant: Option<Arc<Grant>>,
+    pub(super) kit: Kit,
+    /// For one request over the network.
+    pub(super) time: Duration,
+    /// Bytes that may be written into folders, and as many that may come over the network.
+    pub(super) max_data: usize,
+    pub(super) n_written: usize,
+    pub(super) n_received: usize,
     /// Made when a guest first asks for it: most import it and never do.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -32,18 +51,20 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(super) fn new(grant: Option<Grant>, world: World, max_memory: usize) -> Self {
+    pub(super) fn new(grant: Option<Grant>, kit: Kit, limits: Limits, progress: Progress) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self { grant, world, wasi: None, table, memory: MemoryLimit { max: max_memory, total: 0, exceeded: false } }
-    }
-
-    fn file(&self) -> Result<PathBuf> {
-        self.grant
-            .as_ref()
-            .and_then(Grant::file)
-            .map(PathBuf::from)
-            .ok_or_else(|| wasmtime::format_err!("no file was granted"))
+        Self {
+            grant: grant.map(Arc::new),
+            kit,
+            time: limits.time(),
+            max_data: limits.data_mib << 20,
+            n_written: 0,
+            n_received: 0,
+            wasi: None,
+            table,
+            memory: MemoryLimit { max: limits.memory_mib << 20, total: 0, exceeded: false, progress },
+        }
     }
 }
 
@@ -71,52 +92,14 @@ impl WasiView for Sandbox {
     }
 }
 
-impl clock::Host for Sandbox {
-    fn now(&mut self) -> Result<clock::Instant> {
-        if !self.grant.as_ref().is_some_and(Grant::clock) {
-            return Err(wasmtime::format_err!("the clock was not granted"));
-        }
-        let since = self.world.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(clock::Instant { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() })
-    }
-
-    fn zone(&mut self) -> Result<String> {
-        if !self.grant.as_ref().is_some_and(Grant::clock) {
-            return Err(wasmtime::format_err!("the clock was not granted"));
-        }
-        Ok(self.world.clock.zone().iana_name().unwrap_or("UTC").to_owned())
-    }
-}
-
-impl document::Host for Sandbox {
-    async fn read(&mut self) -> Result<Result<Vec<u8>, String>> {
-        let (path, disk) = (self.file()?, self.world.disk.clone());
-        let read = tokio::task::spawn_blocking(move || disk.read(&path, MAX_DOCUMENT)).await?;
-        Ok(match read {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other.map_err(|error| error.to_string()),
-        })
-    }
-
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<Result<(), String>> {
-        let (path, disk) = (self.file()?, self.world.disk.clone());
-        if !self.grant.as_ref().is_some_and(Grant::may_write) {
-            return Err(wasmtime::format_err!("a tool that says it only reads wanted to write"));
-        }
-        if bytes.len() as u64 > MAX_DOCUMENT {
-            return Ok(Err(format!("the file may hold at most {MAX_DOCUMENT} bytes")));
-        }
-        let written = tokio::task::spawn_blocking(move || disk.write(&path, &bytes)).await?;
-        Ok(written.map_err(|error| error.to_string()))
-    }
-}
-
 /// Refuses memory beyond a limit for all of a call's memories together, and remembers that it did: the trap that follows
 /// does not say so.
 pub(super) struct MemoryLimit {
     max: usize,
     total: usize,
     pub(super) exceeded: bool,
+    /// Told how much it is.
+    progress: Progress,
 }
 
 /// Entries of one table.
@@ -133,6 +116,7 @@ impl ResourceLimiter for MemoryLimit {
         let fits = total <= self.max;
         if fits {
             self.total = total;
+            self.progress.uses_memory(total as u64);
         } else {
             self.exceeded = true;
         }
@@ -185,11 +169,13 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_call_is_counted_together() {
-        let mut memory = MemoryLimit { max: 100, total: 0, exceeded: false };
+        let progress = Progress::default();
+        let mut memory = MemoryLimit { max: 100, total: 0, exceeded: false, progress: progress.clone() };
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 30, None).unwrap(), "a second memory");
         assert!(!memory.memory_growing(60, 80, None).unwrap());
         assert!(memory.exceeded);
         assert!(memory.memory_growing(60, 70, None).unwrap(), "what fits is still given");
+        assert_eq!(progress.memory_peak(), Some(100));
     }
 }

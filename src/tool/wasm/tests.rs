@@ -1,8 +1,8 @@
 //! The real sandbox with the bundled components, and with guests that mean harm.
 
 use super::*;
-use crate::policy::{Approval, Approver, Call, Decision, Grant, Pending, Policy};
-use crate::tool::{Tool, ToolError, ToolSpec, Toolbox};
+use crate::policy::{Approval, Approver, Decision, Grant, Pending, Policy};
+use crate::tool::{Progress, Tool, ToolError, ToolSpec, Toolbox};
 use crate::world::{SimulatedClock, World};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,22 +14,21 @@ const UNGRANTED: &[u8] = include_bytes!("../../../tests/fixtures/tools/ungranted
 
 fn grant_for(spec: &ToolSpec) -> Grant {
     let everything = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
-    let call = Call { tool: &spec.id, effect: spec.effect, arguments: &Value::Null, wants: &spec.wants };
-    match Policy::parse("test", everything).unwrap().decide(&call) {
+    match Policy::parse("test", everything).unwrap().decide(&spec.asks(&Value::Null)) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),
     }
 }
 
 async fn call(tool: &dyn Tool, arguments: Value) -> Result<String, ToolError> {
-    tool.call(arguments, grant_for(tool.spec())).await.map(|output| output.text)
+    tool.call(arguments, grant_for(tool.spec()), &Progress::default()).await.map(|output| output.text)
 }
 
 fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
-    let host = Host::new(world.clone(), None).unwrap();
+    let host = Host::new(world.clone(), None, None).unwrap();
     let mut toolbox = Toolbox::default();
     for package in packages {
-        for tool in host.load(package, Path::new("/data")) {
+        for tool in host.load(package, &Surroundings::simulated()) {
             toolbox.register(tool).unwrap();
         }
     }
@@ -72,7 +71,7 @@ fn a_package_is_read_as_it_was_written() {
 
 #[tokio::test]
 async fn the_components_declare_what_lies_beside_them() {
-    let host = Host::new(World::simulated(1), None).unwrap();
+    let host = Host::new(World::simulated(1), None, None).unwrap();
     for package in bundled().unwrap() {
         assert_eq!(hash(&package.component), package.manifest.sha256, "{}", package.name());
         assert!(!package.version().is_empty());
@@ -94,8 +93,8 @@ async fn the_components_declare_what_lies_beside_them() {
 async fn a_compiled_component_is_kept_and_a_forged_one_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let call_with_cache = || async {
-        let host = Host::new(World::real(), Some(folder.path().to_owned())).unwrap();
-        let calc = host.load(bundled().unwrap().remove(0), Path::new("/data")).remove(0);
+        let host = Host::new(World::real(), Some(folder.path().to_owned()), None).unwrap();
+        let calc = host.load(bundled().unwrap().remove(0), &Surroundings::simulated()).remove(0);
         call(calc.as_ref(), json!({ "expression": "1 + 1" })).await.unwrap()
     };
     let entry = || {
@@ -204,7 +203,7 @@ async fn an_import_that_nothing_provides_is_named() {
 #[tokio::test]
 async fn what_the_manifest_does_not_want_is_not_linked() {
     // The notes component imports the granted file; without `wants.file` there is nothing to link it to.
-    let component = bundled().unwrap().pop().unwrap().component;
+    let component = bundled().unwrap().remove(2).component;
     let component: &'static [u8] = Vec::leak(component.into_owned());
     let toolbox = toolbox(&World::simulated(1), vec![hostile(component, &["list"], "", "clock = true")]);
     let error = call(toolbox.resolve("evil.list").unwrap().tool().as_ref(), json!({})).await.unwrap_err().to_string();
@@ -217,7 +216,7 @@ async fn a_guest_can_do_no_more_than_the_effect_that_policy_was_asked_about() {
     for (effect, expected) in [("read", Err("only reads")), ("pure", Err("no file")), ("write", Ok("saved as note 1"))]
     {
         let manifest = MANIFEST.replace("effect = \"write\"", &format!("effect = \"{effect}\""));
-        let component = bundled().unwrap().pop().unwrap().component;
+        let component = bundled().unwrap().remove(2).component;
         let package = Package::new(&manifest, include_str!("../../../tools/notes/tools.json"), component).unwrap();
         let world = World::simulated(1);
         let toolbox = toolbox(&world, vec![package]);
@@ -249,7 +248,7 @@ async fn a_component_that_is_not_the_manifests_does_not_run() {
 async fn a_grant_for_another_tool_opens_nothing() {
     let toolbox = toolbox(&World::simulated(1), bundled().unwrap());
     let [calc, now] = ["calc.calc", "clock.now"].map(|id| toolbox.resolve(id).unwrap().tool());
-    let error = now.call(json!({}), grant_for(calc.spec())).await.unwrap_err();
+    let error = now.call(json!({}), grant_for(calc.spec()), &Progress::default()).await.unwrap_err();
     assert!(matches!(error, ToolError::Unavailable(_)), "{error}");
 }
 
@@ -266,8 +265,9 @@ async fn the_approved_call_runs_too() {
     let add = toolbox.resolve("notes.add").unwrap().tool();
     let spec = add.spec();
     let arguments = json!({ "text": "x" });
-    let call = Call { tool: &spec.id, effect: spec.effect, arguments: &arguments, wants: &spec.wants };
-    let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("writing is asked about") };
+    let Decision::Ask(pending) = Policy::default().decide(&spec.asks(&arguments)) else {
+        panic!("writing is asked about")
+    };
     let grant = pending.ask(&Yes).await.unwrap();
-    assert_eq!(add.call(arguments, grant).await.unwrap().text, "saved as note 1");
+    assert_eq!(add.call(arguments.clone(), grant, &Progress::default()).await.unwrap().text, "saved as note 1");
 }

@@ -33,8 +33,7 @@ impl<P: Package> Guest for Exported<P> {
             Failure::Unknown(text) => ToolError::UnknownTool(text),
             Failure::Failed(text) => ToolError::Failed(text),
         })?;
-        let attachment =
-            |crate::Attachment { name, media_type, data }| Attachment { name, media_type, data };
+        let attachment = |crate::Attachment { name, media_type, data }| Attachment { name, media_type, data };
         Ok(Output { text, attachments: attachments.into_iter().map(attachment).collect() })
     }
 }

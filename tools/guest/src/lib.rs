@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
+pub mod page;
 
 /// What a host can grant: the interfaces of `wit/tool.wit`.
 #[cfg(target_family = "wasm")]
@@ -103,6 +104,9 @@ macro_rules! export {
 #[doc(hidden)]
 pub use bindings::{Exported, exported};
 
+#[cfg(not(target_family = "wasm"))]
+pub mod examples;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +131,12 @@ mod tests {
         for (json, names) in [
             (include_str!("../../calc/tools.json"), vec!["calc"]),
             (include_str!("../../clock/tools.json"), vec!["now", "add", "between", "convert"]),
+            (include_str!("../../data/tools.json"), vec!["query", "summarise", "convert"]),
+            (include_str!("../../fetch/tools.json"), vec!["fetch"]),
+            (include_str!("../../files/tools.json"), vec!["list", "read", "search", "write", "edit"]),
             (include_str!("../../notes/tools.json"), vec!["add", "list", "search"]),
+            (include_str!("../../text/tools.json"), vec!["match", "replace", "diff", "hash", "encode"]),
+            (include_str!("../../todo/tools.json"), vec!["add", "list", "done", "remove"]),
         ] {
             let specs = specs(json);
             assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), names);
