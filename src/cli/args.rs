@@ -67,12 +67,15 @@ pub(super) enum Tool {
         #[arg(long)]
         json: bool,
     },
-    /// Begin a package in Rust, in a new folder of its name
+    /// Begin a package, in a new folder of its name
     New {
         /// Small letters, digits, `_` and `-`
         name: String,
+        /// What it is written in
+        #[arg(short, long, value_enum, default_value_t)]
+        lang: Lang,
     },
-    /// Build a package in Rust into a component
+    /// Build a package into a component, with the tools of its language
     Build {
         /// Its folder
         #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
@@ -178,6 +181,20 @@ pub(super) struct General {
     /// Log to stderr what happens (-vv: all of it); RUST_LOG chooses more finely
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
+}
+
+/// What a package can be written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Lang {
+    /// Small and fast
+    #[default]
+    Rust,
+    /// By zig, which brings the C library
+    C,
+    /// In QuickJS: 1 MB, with packages of npm
+    Js,
+    /// In CPython: 18 MB, with packages of pure Python
+    Python,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -19,7 +19,7 @@ use std::path::Path;
 pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     match command {
         args::Tool::List { json } => list(*json, flags, screen),
-        args::Tool::New { name } => develop::new(name, screen),
+        args::Tool::New { name, lang } => develop::new(name, *lang, screen),
         args::Tool::Build { package } => develop::build(package, screen),
         args::Tool::Inspect { package } => inspect(package, flags).await,
         args::Tool::Test { package } => test(package, flags).await,
