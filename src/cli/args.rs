@@ -23,7 +23,7 @@ pub(super) struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
-nobody could approve it, 6 the model cannot be used, 7 the answer does not fit --output-schema, 130 interrupted. A broken pipe is 0.";
+nobody could approve it, 5 forbidden while offline, 6 the model cannot be used, 7 the answer does not fit --output-schema, 130 interrupted. A broken pipe is 0.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -80,6 +80,9 @@ pub(super) enum Tool {
         /// Its folder
         #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
         package: PathBuf,
+        /// Build again at every change, and keep the added copy up to date, which open chats take up
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Show what a package is, what it does and what it wants
     Inspect {
@@ -93,11 +96,28 @@ pub(super) enum Tool {
         #[arg(default_value = ".")]
         package: String,
     },
+    /// Call a tool yourself, through the same gate as the model; its result goes to stdout
+    Call {
+        /// Its identity, such as notes.list
+        tool: String,
+        /// A JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+    },
+    /// Write a package into one file, to hand it on
+    Pack {
+        /// Its folder
+        #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+        package: PathBuf,
+        /// NAME-VERSION.wasm when left out
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
     /// Add a package, after showing what it wants
     Add {
-        /// Its folder: tool.toml, tools.json and the component
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        package: PathBuf,
+        /// Its folder, a packed file, the URL of one, or oci://REGISTRY/NAME:TAG
+        #[arg(value_name = "PLACE", value_hint = ValueHint::AnyPath)]
+        package: String,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,

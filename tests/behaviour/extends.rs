@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A package in the home: the bundled calculator's component under another name, changed as wanted.
-fn package(home: &Home, folder: &str, change: impl Fn(String) -> String) -> PathBuf {
+pub fn package(home: &Home, folder: &str, change: impl Fn(String) -> String) -> PathBuf {
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/calc");
     let manifest = fs::read_to_string(bundled.join("tool.toml")).unwrap();
     home.write(

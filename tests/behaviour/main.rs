@@ -10,5 +10,6 @@ mod extends;
 mod home;
 mod looks_around;
 mod makes_mistakes;
+mod reaches_out;
 mod stops;
 mod watches;

@@ -6,6 +6,7 @@
 mod compiled;
 mod scripted;
 mod templates;
+mod watch;
 mod world;
 
 use super::args::Lang;
@@ -21,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use templates::Template;
+pub(super) use watch::watch;
 
 /// Writes a package that builds and passes its examples, into a folder of its name.
 pub(super) fn new(name: &str, lang: Lang, screen: &Screen) -> Result<(), Failure> {
