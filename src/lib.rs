@@ -23,3 +23,4 @@ pub mod config;
 
 // Floor 7: the edges.
 pub mod cli;
+pub mod server;

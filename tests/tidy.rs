@@ -25,13 +25,14 @@ const OWNED: &[(&str, &[&str])] = &[
     ("wasmtime", &["tool/wasm"]),
     ("rusqlite", &["journal/store"]),
     ("reqwest", &["egress"]),
+    ("rmcp", &["tool/mcp", "server"]),
     ("miette", &["cli/report.rs"]),
     ("env::var", &["config"]),
     ("from_default_env", &["config"]),
     ("SystemTime::now", &["world"]),
     ("Instant::now", &["world"]),
-    // A guest's time limit holds whatever a simulated clock says; the edge animates a spinner.
-    ("tokio::time", &["world", "tool/wasm", "cli"]),
+    // The time limits of a guest and of a server hold whatever a simulated clock says; the edge animates a spinner.
+    ("tokio::time", &["world", "tool/wasm", "tool/mcp", "cli"]),
     ("TcpStream", &["world"]),
     ("getrandom", &["world"]),
     ("unsafe ", &["engine/cpu", "engine/models", "tool/wasm"]),

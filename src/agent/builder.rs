@@ -182,11 +182,10 @@ impl AgentBuilder {
         };
         let wants_json = self.response_format.is_some();
         let encoding = Encoding::new();
-        let date = jiff::Timestamp::try_from(self.world.clock.now()).unwrap_or_default();
-        let date = self.world.clock.zone().to_datetime(date).date();
+        let date = self.world.clock.today();
         let mut transcript = Transcript::default();
         let frame = Message::system(SystemContent {
-            current_date: Some(date.to_string()),
+            current_date: Some(date.clone()),
             reasoning_effort: self.effort,
             functions_declared: !toolbox.is_empty(),
             ..SystemContent::default()
@@ -202,9 +201,7 @@ impl AgentBuilder {
             Some(journal) => journal,
             None => Journal::in_memory(&self.world).await?,
         };
-        journal
-            .append(Record::SessionStarted { model: engine.description().name.clone(), date: date.to_string() })
-            .await?;
+        journal.append(Record::SessionStarted { model: engine.description().name.clone(), date }).await?;
         journal.append(Record::prompt(tokens)).await?;
         Ok(Agent {
             engine,

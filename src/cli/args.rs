@@ -35,6 +35,14 @@ pub(super) enum Command {
     /// The tools that the model can call
     #[command(subcommand)]
     Tool(Tool),
+    /// MCP servers: programs and services whose tools the model can call too
+    #[command(subcommand)]
+    Mcp(Mcp),
+    /// Offer the tools to other programs, as an MCP server on stdin and stdout
+    ///
+    /// Calls pass the same policy and the same journal. Nobody can be asked, so what the policy asks about is refused, unless
+    /// --approve always is given.
+    McpServer,
     /// Models
     #[command(subcommand)]
     Models(Models),
@@ -126,6 +134,61 @@ pub(super) enum Tool {
     Remove {
         /// Its name
         package: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mcp {
+    /// Add a server, after showing the tools that it offers
+    ///
+    /// `ossicle mcp add files -- npx -y @modelcontextprotocol/server-filesystem .` adds a program, `ossicle mcp add web --url
+    /// https://example.com/mcp` a service. A program is not confined: it can do what you can.
+    Add {
+        /// What you call it: letters, digits, `-` and single `_`
+        name: String,
+        /// A variable for the program's environment; it inherits no name that has KEY, SECRET, TOKEN or PASSWORD in it
+        #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+        env: Vec<(String, String)>,
+        /// The address of a service over streamable HTTP
+        #[arg(long, value_hint = ValueHint::Url, conflicts_with_all = ["program", "env"])]
+        url: Option<String>,
+        /// The variable of your environment that holds the key for the service
+        #[arg(long, value_name = "NAME", requires = "url")]
+        bearer_token_env_var: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        /// The program and its arguments
+        #[arg(last = true, value_name = "COMMAND", required_unless_present = "url")]
+        program: Vec<String>,
+    },
+    /// List the servers, without starting them
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what has changed in what a server offers, and agree to it
+    Approve {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Remove a server
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Add the servers of another program's JSON file, one after the other
+    Import {
+        /// A file with an object `mcpServers`
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Do not ask, neither before a program is started nor before it is added
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 
@@ -279,6 +342,13 @@ impl Session {
 /// The model that was typed, relative to the working folder.
 pub(super) fn source(model: Option<&PathBuf>) -> Option<Source> {
     model.map(|word| Source::find(word, Path::new("")))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".into()),
+    }
 }
 
 fn temperature(text: &str) -> Result<f32, String> {

@@ -39,16 +39,16 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
     let (settings, paths) = session::settings(flags)?;
     let mut chat = Chat { screen: screen.clone(), settings, paths, approve: flags.approve };
     let mut editor = Editor::open((!chat.settings.ephemeral).then(|| chat.paths.history()), screen)?;
-    let mut agent = chat.open().await?;
-    chat.greet(&agent);
+    let mut session = chat.open().await?;
+    chat.greet(&session.agent);
     let mut interrupted = false;
     loop {
         // The editor blocks its thread until the line is complete.
         let line = tokio::task::block_in_place(|| editor.line())?;
         let next = match line {
             Line::Typed(line) if line.trim().is_empty() => Next::Go,
-            Line::Typed(line) if line.starts_with('/') => chat.command(line.trim(), &agent),
-            Line::Typed(line) => chat.turn(&mut agent, &line).await?,
+            Line::Typed(line) if line.starts_with('/') => chat.command(line.trim(), &session.agent),
+            Line::Typed(line) => chat.turn(&mut session.agent, &line).await?,
             Line::Interrupted if interrupted => Next::Leave,
             Line::Interrupted => {
                 chat.screen.say(Ink::Dim, "Ctrl-C again, or Ctrl-D, leaves.");
@@ -62,17 +62,20 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
             Next::Go => {}
             Next::New => {
                 // The old model is given back before the new one is loaded.
-                drop(agent);
-                agent = chat.open().await?;
-                chat.greet(&agent);
+                session.close().await;
+                session = chat.open().await?;
+                chat.greet(&session.agent);
             }
-            Next::Leave => return Ok(()),
+            Next::Leave => {
+                session.close().await;
+                return Ok(());
+            }
         }
     }
 }
 
 impl Chat {
-    async fn open(&self) -> Result<Agent, Failure> {
+    async fn open(&self) -> Result<session::Open, Failure> {
         session::open(self.settings.clone(), &self.paths, self.approve, &self.screen).await
     }
 

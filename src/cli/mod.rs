@@ -1,7 +1,7 @@
 //! The terminal's edge: arguments to commands, events to the screen, errors to exit codes.
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
-//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `models`,
+//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `models`,
 //! `doctor`.
 
 mod add;
@@ -13,14 +13,18 @@ mod develop;
 mod doctor;
 mod editor;
 mod events;
+mod mcp;
 mod models;
 mod render;
 mod report;
 mod run;
 mod screen;
+mod serve;
 mod session;
 mod terminal;
 mod tools;
+
+pub use serve::ServeMcp;
 
 use crate::config;
 use args::{Color, Command, CommandLine};
@@ -30,8 +34,8 @@ use screen::Screen;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the program with the process's arguments. Returns its exit code: 0 answered, 1 failure, 2 usage or configuration,
-/// 3 a limit, 4 a denied call, 6 no model, 130 interrupted.
-pub fn main() -> u8 {
+/// 3 a limit, 4 a denied call, 6 no model, 130 interrupted. `serve_mcp` is the other edge, for `ossicle mcp-server`.
+pub fn main(serve_mcp: ServeMcp) -> u8 {
     // Usage errors, help and version end here, with 2 or 0.
     let line = CommandLine::parse();
     match line.general.color {
@@ -41,7 +45,7 @@ pub fn main() -> u8 {
     }
     let screen = Screen::of_process();
     start_log(line.general.verbose, &screen);
-    match start(&line, &screen) {
+    match start(&line, serve_mcp, &screen) {
         Ok(()) => report::exit::ANSWERED,
         Err(failure) => {
             screen.raw(&failure.render(screen.colour(), screen::terminal_width()));
@@ -50,7 +54,7 @@ pub fn main() -> u8 {
     }
 }
 
-fn start(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
+fn start(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Result<(), Failure> {
     if let Some(folder) = &line.general.folder {
         std::env::set_current_dir(folder).map_err(|error| {
             let failure = Failure::usage(format!("cannot work in {}: {error}", folder.display()));
@@ -59,18 +63,20 @@ fn start(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.spawn(session::watch_interrupts(screen.clone()));
-    let result = runtime.block_on(command(line, screen));
+    let result = runtime.block_on(command(line, serve_mcp, screen));
     // A thread that still blocks (a model being loaded when Ctrl-C came) must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn command(line: &CommandLine, screen: &Screen) -> Result<(), Failure> {
+async fn command(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Result<(), Failure> {
     let flags = &line.session;
     match &line.command {
         None | Some(Command::Chat) => chat::chat(flags, screen).await,
         Some(Command::Run(run)) => run::run(run, flags, screen).await,
         Some(Command::Tool(command)) => tools::tool(command, flags, screen).await,
+        Some(Command::McpServer) => serve::mcp_server(flags, serve_mcp, screen).await,
+        Some(Command::Mcp(command)) => mcp::mcp(command, flags, screen).await,
         Some(Command::Models(args::Models::Inspect { checkpoint })) => {
             models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
         }

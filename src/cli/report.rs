@@ -212,6 +212,15 @@ impl From<ConfigError> for Failure {
                 .help("it has to be a file of UTF-8 text that you may read; make it one, or move it away"),
             ConfigError::File { .. } => Self::from_error(exit::USAGE, &error)
                 .help("mend the line, or take it out; without the file the defaults are used"),
+            ConfigError::Mcp { .. } => {
+                Self::from_error(exit::USAGE, &error).help("mend it, or take the server out with `ossicle mcp remove`")
+            }
+            ConfigError::NoMcpServer { .. } => {
+                Self::from_error(exit::USAGE, &error).help("`ossicle mcp list` names those that there are")
+            }
+            ConfigError::Unwritable { .. } => {
+                Self::from_error(exit::FAILURE, &error).help("the folder has to be yours to write into")
+            }
             ConfigError::Value { .. } => Self::from_error(exit::USAGE, &error)
                 .help("write such a value, or take the line out: then the default is used"),
         }

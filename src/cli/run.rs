@@ -19,25 +19,27 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
     let (mut settings, paths) = session::settings(flags)?;
     let form = run.output_schema.as_deref().map(Form::read).transpose()?;
     settings.output_schema = form.as_ref().map(|form| form.schema.clone());
-    let mut agent = session::open(settings, &paths, flags.approve, screen).await?;
+    let mut session = session::open(settings, &paths, flags.approve, screen).await?;
+    let agent = &mut session.agent;
     let end = if run.json {
         // Stdout is the lines' alone.
         screen.give_up_stdout();
         let mut lines = JsonLines::new(io::stdout(), screen, agent.session_id());
-        let answer = session::ask(&mut agent, &prompt, &mut lines, screen).await;
+        let answer = session::ask(agent, &prompt, &mut lines, screen).await;
         let kept = keep(run, &answer);
         let answer = answer.and_then(|answer| fitting(form.as_ref(), answer));
         let end = lines.end(answer)?;
         kept?;
         end
     } else {
-        let answer = session::ask(&mut agent, &prompt, &mut screen.clone(), screen).await;
+        let answer = session::ask(agent, &prompt, &mut screen.clone(), screen).await;
         let kept = keep(run, &answer);
         let answer = fitting(form.as_ref(), answer?)?;
         screen.answer(&answer.text)?;
         kept?;
         answer.end
     };
+    session.close().await;
     ended(end).map_or(Ok(()), Err)
 }
 

@@ -19,24 +19,38 @@ pub(super) fn settings(flags: &args::Session) -> Result<(Settings, Paths), Failu
     Ok((settings, paths))
 }
 
+/// A session, and what has to be ended with it.
+pub(super) struct Open {
+    pub(super) agent: Agent,
+    servers: config::Connected,
+}
+
+impl Open {
+    /// Ends it.
+    pub(super) async fn close(self) {
+        drop(self.agent);
+        self.servers.close().await;
+    }
+}
+
 /// Loads the model and opens a session.
 pub(super) async fn open(
     settings: Settings,
     paths: &Paths,
     approve: args::Approve,
     screen: &Screen,
-) -> Result<Agent, Failure> {
+) -> Result<Open, Failure> {
     screen.wait(&format!("loading {}", settings.model.clone().unwrap_or_default()));
     let opened = config::open(settings, paths, approver(approve, screen)).await;
     screen.settle();
-    let config::Opened { agent, warnings } = opened?;
+    let config::Opened { agent, warnings, servers } = opened?;
     for warning in warnings {
         screen.say(Ink::Yellow, &format!("warning: {warning}"));
     }
     if let Some(notice) = &agent.model().notice {
         screen.say(Ink::Dim, notice);
     }
-    Ok(agent)
+    Ok(Open { agent, servers })
 }
 
 /// One turn, which Ctrl-C stops.

@@ -5,15 +5,17 @@
 
 mod file;
 mod follow;
+mod mcp;
 mod packages;
 mod paths;
 mod project;
 mod wiring;
 
 pub use file::Settings;
+pub use mcp::{Connected, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter, terminal_is_plain};
-pub use wiring::{Opened, open, policy, prompt, toolbox};
+pub use wiring::{Counter, Opened, counter, egress, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;
@@ -52,6 +54,30 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where and why.
         error: Box<toml::de::Error>,
+    },
+    /// A server in `mcp.toml` makes no sense.
+    #[error("{}: `{key}` {problem}", path.display())]
+    Mcp {
+        /// Which file.
+        path: PathBuf,
+        /// Which server, and which of its keys.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No MCP server of this name.
+    #[error("there is no MCP server `{name}`")]
+    NoMcpServer {
+        /// What was looked for.
+        name: String,
+    },
+    /// A file of the program's own cannot be written.
+    #[error("{} cannot be written: {error}", path.display())]
+    Unwritable {
+        /// Which, or its folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
     },
     /// A value in the configuration file makes no sense.
     #[error("{}: `{key}` must be {range}", path.display())]

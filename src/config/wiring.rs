@@ -3,15 +3,15 @@
 use super::file::bundled as bundled_policy;
 use super::follow::following;
 use super::paths::{environment, home};
-use super::{ConfigError, Packages, Paths, Settings, project};
-use crate::agent::{Agent, AgentError, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
+use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
+use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
-use crate::journal::{Journal, SqliteStore};
+use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
 use crate::tool::Toolbox;
 use crate::tool::wasm::{self, Package, Surroundings};
@@ -28,6 +28,8 @@ pub struct Opened {
     /// What looks like a mistake and stops nothing: a rule of the policy that names no tool and so protects nothing, a tool
     /// package that cannot be used.
     pub warnings: Vec<String>,
+    /// The MCP servers behind some of its tools. Dropped, they are killed; closed, they may say goodbye.
+    pub servers: Connected,
 }
 
 /// An agent as the settings want it.
@@ -45,7 +47,16 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let journal = journal(&settings, paths, &world).await?;
     // Offline there is no way out at all.
     let egress = (!settings.offline).then(|| Egress::new(world.clone(), Arc::new(journal.clone())));
-    let (toolbox, problems) = tools(&world, egress, &settings, paths)?;
+    let connecting = tokio::spawn({
+        let (paths, egress, is_constrained) = (paths.clone(), egress.clone(), !settings.no_grammar);
+        async move { mcp::connect(&paths, egress, is_constrained).await }
+    });
+    let (mut toolbox, mut problems) = tools(&world, egress, &settings, paths)?;
+    let mut servers = connecting.await??;
+    problems.append(&mut servers.warnings);
+    for tool in servers.tools.drain(..) {
+        problems.extend(toolbox.register(Arc::new(tool)).err().map(|error| format!("{error}; it is left out")));
+    }
     let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
     let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
     warnings.extend(problems);
@@ -74,7 +85,49 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     }
     loading_vocabulary.await?;
     let engine: Arc<dyn Engine> = Arc::new(loading_engine.await??);
-    Ok(Opened { agent: builder.engine(engine).build().await?, warnings })
+    Ok(Opened { agent: builder.engine(engine).build().await?, warnings, servers })
+}
+
+/// Tools without a model, for callers from elsewhere.
+pub struct Counter {
+    /// The bundled and the added ones. Not those of MCP servers: they are somebody else's to offer.
+    pub toolbox: Toolbox,
+    /// Calls them, in a session of its own in the journal.
+    pub caller: Caller,
+}
+
+/// A counter as the settings want it, and what looks like a mistake and stops nothing.
+pub async fn counter(
+    settings: &Settings,
+    paths: &Paths,
+    approver: Arc<dyn Approver>,
+) -> Result<(Counter, Vec<String>), ConfigError> {
+    let world = world(settings);
+    let policy = policy(settings, paths)?;
+    let journal = journal_without_model(settings, paths, &world).await?;
+    let egress = (!settings.offline).then(|| Egress::new(world.clone(), Arc::new(journal.clone())));
+    let (toolbox, problems) = tools(&world, egress, settings, paths)?;
+    let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
+    let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
+    warnings.extend(problems);
+    let (attachments, max_time) = (Some(paths.attachments()), limits(settings).max_call_time);
+    Ok((Counter { toolbox, caller: Caller { policy, approver, journal, world, attachments, max_time } }, warnings))
+}
+
+/// The way out for a command that is no session, on record all the same. None offline.
+pub async fn egress(settings: &Settings, paths: &Paths) -> Result<Option<Egress>, ConfigError> {
+    if settings.offline {
+        return Ok(None);
+    }
+    let world = world(settings);
+    let journal = journal_without_model(settings, paths, &world).await?;
+    Ok(Some(Egress::new(world, Arc::new(journal))))
+}
+
+async fn journal_without_model(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {
+    let journal = journal(settings, paths, world).await?;
+    journal.append(Record::SessionStarted { model: "none".into(), date: world.clock.today() }).await?;
+    Ok(journal)
 }
 
 /// The developer's words as a session would have them. Fails when the user's own template does not render.

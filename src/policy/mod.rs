@@ -243,7 +243,7 @@ impl Policy {
         let unmatched = |rule: &Rule| -> Vec<Warning> {
             rule.tools
                 .iter()
-                .filter(|pattern| !pattern.is_everything() && !known.iter().any(|id| pattern.matches(id)))
+                .filter(|pattern| !pattern.is_of_any_package() && !known.iter().any(|id| pattern.matches(id)))
                 .map(|pattern| Warning { rule: rule.id.clone(), pattern: pattern.to_string(), line: rule.line })
                 .collect()
         };
@@ -369,8 +369,7 @@ mod tests {
 
     #[test]
     fn rules_that_name_no_known_tool_are_warned_of() {
-        let text =
-            "version = 1\n[[rule]]\nid = \"typo\"\ntools = [\"notes.*\", \"ntoes.*\", \"*\"]\ndecision = \"deny\"";
+        let text = "version = 1\n[[rule]]\nid = \"typo\"\ntools = [\"notes.*\", \"ntoes.*\", \"mcp__*.*\", \"*\"]\ndecision = \"deny\"";
         let warnings = Policy::parse("p", text).unwrap().check(&[id("notes.add")]);
         assert_eq!(warnings, [Warning { rule: "typo".into(), pattern: "ntoes.*".into(), line: 3 }]);
         assert!(warnings[0].to_string().contains("ntoes.*"));

@@ -33,8 +33,13 @@ impl Pattern {
         glob(self.package.as_bytes(), id.package.as_bytes()) && glob(self.tool.as_bytes(), id.tool.as_bytes())
     }
 
+    /// Whether it names no package in particular, so that it may well speak of tools that are not there.
+    pub(super) fn is_of_any_package(&self) -> bool {
+        self.package.contains('*')
+    }
+
     /// Whether it speaks of every tool there could be.
-    pub(super) fn is_everything(&self) -> bool {
+    fn is_everything(&self) -> bool {
         self.package == "*" && self.tool == "*"
     }
 }
@@ -95,6 +100,8 @@ mod tests {
         check("*.a*b*c", "x.aXbXbXc", true);
         check("*.a*b*c", "x.aXcXb", false);
         check("*", "anything.at_all", true);
+        check("mcp__*.*", "mcp__files.read", true);
+        check("mcp__*.*", "mcp_files.read", false);
     }
 
     #[test]

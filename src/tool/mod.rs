@@ -4,6 +4,7 @@
 //! Start at [`Tool`], then [`Toolbox`], which owns the two names of a tool; [`wasm`] runs components, [`native`] Rust closures.
 
 mod arguments;
+pub mod mcp;
 pub mod native;
 mod progress;
 mod search;

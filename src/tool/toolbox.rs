@@ -4,7 +4,7 @@
 //! It runs nothing: it finds the tool that a recipient means and checks what is sent to it. Start at [`Toolbox::register`].
 
 use super::search::ToolSearch;
-use super::{Tool, ToolError, ToolSpec, arguments};
+use super::{Tool, ToolError, ToolSpec, arguments, mcp};
 use crate::harmony::Declaration;
 use crate::policy::ToolId;
 use serde_json::{Value, json};
@@ -207,9 +207,17 @@ impl Registered {
     }
 }
 
-/// `notes_add`; plain `calc` when package and tool have one name; `bash_tool` for a name with a meaning of its own.
+/// `notes_add`; plain `calc` when package and tool have one name; `mcp__files__read` for a tool of an MCP server; `bash_tool`
+/// for a name with a meaning of its own.
 fn model_name(id: &ToolId) -> String {
-    let name = if id.package == id.tool { id.tool.clone() } else { format!("{}_{}", id.package, id.tool) };
+    let name = if id.package == id.tool {
+        id.tool.clone()
+    } else if id.package.starts_with(mcp::PACKAGE) {
+        // As other programs name the tools of MCP servers.
+        format!("{}__{}", id.package, id.tool)
+    } else {
+        format!("{}_{}", id.package, id.tool)
+    };
     if TRAINED_NAMES.contains(&name.as_str()) { format!("{name}_tool") } else { name }
 }
 

@@ -16,6 +16,11 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, time: Duration);
     /// The user's time zone.
     fn zone(&self) -> TimeZone;
+    /// The date where the user is: `YYYY-MM-DD`.
+    fn today(&self) -> String {
+        let now = jiff::Timestamp::try_from(self.now()).unwrap_or_default();
+        self.zone().to_datetime(now).date().to_string()
+    }
 }
 
 /// The machine's clock.
