@@ -13,7 +13,7 @@ pub(super) async fn add(place: &str, is_agreed: bool, flags: &args::Session, scr
     let (settings, paths) = session::settings(flags)?;
     let package = found(place, &settings, &paths, screen).await?;
     let packages = Packages::new(&paths);
-    screen.say(Ink::Bold, &described(&package, &config::policy(&settings, &paths)?).await?);
+    screen.say(Ink::Bold, &described(&package, &config::policy(&settings, &paths)?, &paths).await?);
     if let Some(before) = packages.find(package.name())? {
         let news = news(&package, &before);
         screen.say(Ink::Yellow, &format!("It takes the place of version {}.", terminal::line(before.version())));

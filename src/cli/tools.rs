@@ -8,7 +8,7 @@ use super::call::call;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, develop, session, terminal};
-use crate::config::{self, Packages};
+use crate::config::{self, Packages, Paths};
 use crate::engine::models::Source;
 use crate::policy::{Policy, Reach};
 use crate::tool::Toolbox;
@@ -135,13 +135,13 @@ fn pack(folder: &Path, output: Option<&Path>, screen: &Screen) -> Result<(), Fai
 
 async fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
-    let text = described(&package(named, flags)?, &config::policy(&settings, &paths)?).await?;
+    let text = described(&package(named, flags)?, &config::policy(&settings, &paths)?, &paths).await?;
     Ok(write!(io::stdout(), "{text}")?)
 }
 
 /// Everything that matters before one trusts a package, all that the model will read included. One that cannot run here is
 /// refused.
-pub(super) async fn described(package: &Package, policy: &Policy) -> Result<String, Failure> {
+pub(super) async fn described(package: &Package, policy: &Policy, paths: &Paths) -> Result<String, Failure> {
     let limits = package.limits();
     let wants = package.wants();
     let mut text = format!(
@@ -155,7 +155,7 @@ pub(super) async fn described(package: &Package, policy: &Policy) -> Result<Stri
         limits.output_bytes / 1000,
         if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
     );
-    let host = Host::new(World::simulated(1), None, None).map_err(config::ConfigError::from)?;
+    let host = Host::new(World::simulated(1), Some(paths.compiled()), None).map_err(config::ConfigError::from)?;
     host.check(package.clone()).await.map_err(|error| {
         Failure::usage(format!("{}: {error}", package.name()))
             .help("build it for this version, and let tool.toml want what it imports")
@@ -186,9 +186,10 @@ pub(super) async fn described(package: &Package, policy: &Policy) -> Result<Stri
 }
 
 async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
+    let (_, paths) = session::settings(flags)?;
     let package = package(named, flags)?;
     let name = package.name().to_owned();
-    let outcomes = run_examples(package).await.map_err(config::ConfigError::from)?;
+    let outcomes = run_examples(package, Some(paths.compiled())).await.map_err(config::ConfigError::from)?;
     if outcomes.is_empty() {
         return Err(
             Failure::usage(format!("{name} has no examples")).help("[[test]] tables in its tool.toml are its examples")

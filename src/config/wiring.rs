@@ -203,7 +203,7 @@ fn tools(
     settings: &Settings,
     paths: &Paths,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")), egress)?;
+    let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress)?;
     let surroundings = Arc::new(surroundings(settings, paths));
     let (first, rest): (Vec<_>, Vec<_>) =
         wasm::bundled()?.into_iter().partition(|package| FIRST.contains(&package.name()));

@@ -43,7 +43,9 @@ fn and_looks_before_adding_and_can_take_it_back() {
     home.run(&["run", "What is 23 * 47?"]).exits(0);
 
     // A newer one takes its place, and what it wants beyond the old one is said.
-    package(&home, "newer", |manifest| manifest.replace("0.1.0", "0.2.0") + "\n[wants]\nclock = true\n");
+    package(&home, "newer", |manifest| {
+        manifest.replace("0.1.0", "0.2.0").replace("\"pure\"", "\"read\"") + "\n[wants]\nclock = true\n"
+    });
     let ran = home.run(&["tool", "add", "--yes", "newer"]).exits(0);
     assert!(ran.stderr.contains("version 0.1.0") && ran.stderr.contains("New in it: the time"), "{}", ran.stderr);
     assert!(home.run(&["tool", "inspect", "sums"]).exits(0).stdout.contains("sums 0.2.0"));

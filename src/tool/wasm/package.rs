@@ -94,7 +94,7 @@ pub(super) struct Manifest {
 }
 
 /// What the package wants to be given.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wants {
     pub(super) clock: bool,
@@ -166,6 +166,11 @@ impl Limits {
                 "its limits are too high: at most {MAX_TIME_MS} ms, {MAX_OUTPUT} bytes of output and {MAX_DATA_MIB} MiB of data are given"
             )
         })
+    }
+
+    /// Bytes that a guest may hand to its host at once: a file to write, a request, its result.
+    pub(super) fn n_transferred(&self) -> usize {
+        (self.data_mib << 20) + self.output_bytes + (1 << 20)
     }
 
     pub(super) fn time(&self) -> Duration {
@@ -264,6 +269,11 @@ impl Package {
         let declarations = declarations.into_iter().map(declared).collect::<Result<Vec<_>, _>>()?;
         if declarations.is_empty() {
             return Err(malformed(&name, "it has no tools".into()));
+        }
+        if manifest.wants != Wants::default() && declarations.iter().all(|tool| tool.effect == Effect::Pure) {
+            let problem = "it wants to be given something, and all its tools are `pure`, which are given nothing: at least \
+                           one has the effect `read`, `write` or `send`";
+            return Err(malformed(&name, problem.into()));
         }
         Ok(Self { texts, manifest, declarations, component })
     }
@@ -471,6 +481,10 @@ mod tests {
             (good.replace("pure", "poor"), tools.to_owned(), "poor"),
             (good.to_owned(), tools.replace("\"b\"", "\"c\""), "does not say what `c` does"),
             (format!("{good}[wants]\nfile = \"../notes.md\"\n"), tools.to_owned(), "plain file name"),
+            (format!("{good}[wants]\nclock = true\n"), tools.to_owned(), "given nothing"),
+            (format!("{good}[wants]\nenvironment = [\"MY_TOKEN\"]\n"), tools.to_owned(), "given to no tool"),
+            (format!("{good}[wants]\nhosts = [\"http://x\"]\n"), tools.to_owned(), "no host"),
+            (format!("{good}[wants]\nfile = \"store.json\"\n"), tools.to_owned(), "of its own"),
             (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),
             (format!("{good}[limits]\ntime_ms = 86400000\n"), tools.to_owned(), "too high"),
             (format!("{good}[limits]\noutput_bytes = 1000000000\n"), tools.to_owned(), "too high"),
