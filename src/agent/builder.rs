@@ -13,6 +13,9 @@ use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// More declarations than this drown a small model, and each costs a prompt's time.
+pub const MAX_DECLARED: usize = 20;
+
 /// Collects the parts of an [`Agent`]. Only the engine is required.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct AgentBuilder {
@@ -29,6 +32,7 @@ pub struct AgentBuilder {
     is_constrained: bool,
     response_format: Option<ResponseFormat>,
     attachments: Option<PathBuf>,
+    max_declared: usize,
     limits: Limits,
 }
 
@@ -58,6 +62,7 @@ impl Default for AgentBuilder {
             is_constrained: true,
             response_format: None,
             attachments: None,
+            max_declared: MAX_DECLARED,
             limits: Limits::default(),
         }
     }
@@ -137,6 +142,13 @@ impl AgentBuilder {
         self
     }
 
+    /// How many tools the model reads of from the beginning, [`MAX_DECLARED`] unless told otherwise; where there are more, it
+    /// looks for the last ones when it needs them.
+    pub fn max_declared(mut self, n: usize) -> Self {
+        self.max_declared = n;
+        self
+    }
+
     /// The folder for the files that calls make; without one they are dropped.
     pub fn attachments(mut self, folder: PathBuf) -> Self {
         self.attachments = Some(folder);
@@ -156,8 +168,9 @@ impl AgentBuilder {
         for tool in self.tools {
             toolbox.register(tool)?;
         }
+        toolbox.declare_at_most(self.max_declared)?;
         let grammar = if self.is_constrained {
-            let grammar = TurnGrammar::new(&toolbox.declarations(), &[]);
+            let grammar = TurnGrammar::new(&toolbox.callable(), &[]);
             let grammar = Arc::new(match &self.response_format {
                 Some(format) => grammar.with_response_format(format.schema.clone()),
                 None => grammar,
@@ -188,9 +201,7 @@ impl AgentBuilder {
             Some(journal) => journal,
             None => Journal::in_memory(&self.world).await?,
         };
-        journal
-            .append(Record::SessionStarted { model: engine.description().name.clone(), date })
-            .await?;
+        journal.append(Record::SessionStarted { model: engine.description().name.clone(), date }).await?;
         journal.append(Record::prompt(tokens)).await?;
         Ok(Agent {
             engine,

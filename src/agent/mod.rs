@@ -15,7 +15,7 @@ mod tests;
 mod transcript;
 mod watch;
 
-pub use builder::AgentBuilder;
+pub use builder::{AgentBuilder, MAX_DECLARED};
 pub use call::{Called, Caller};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};

@@ -343,7 +343,7 @@ async fn time_ends_a_call_and_a_turn() {
     let short = Duration::from_millis(50);
     let engine_ = engine(&[&sleeps, ANSWER]);
     let mut patient = agent(&engine_).await;
-    patient.limits.max_call_time = short;
+    patient.caller.max_time = short;
     let (answer, events, _) = turn(&mut patient, &engine_).await;
     assert_eq!(answer.end, TurnEnd::Answered);
     assert!(replies(&events)[0].1.contains("stopped after"), "{events:?}");
@@ -364,7 +364,7 @@ async fn limits_follow_the_worlds_clock() {
     let world = World { clock: clock.clone(), ..World::simulated(1) };
     let run = move |_: Word| {
         clock.advance(Duration::from_secs(121));
-        std::future::pending()
+        std::future::pending::<Result<String, ToolError>>()
     };
     let slow = Arc::new(NativeTool::new("slow.slow", "Takes two minutes.", run).unwrap());
     let builder = Agent::builder().engine(engine.clone()).tool(slow).policy(everything_allowed()).world(world);

@@ -23,7 +23,7 @@ pub(super) struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 answered, 1 failure, 2 usage or configuration, 3 a limit was reached, 4 a call was denied or \
-nobody could approve it, 6 the model cannot be used, 7 the answer does not fit --output-schema, 130 interrupted. A broken pipe is 0.";
+nobody could approve it, 5 forbidden while offline, 6 the model cannot be used, 7 the answer does not fit --output-schema, 130 interrupted. A broken pipe is 0.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -75,16 +75,22 @@ pub(super) enum Tool {
         #[arg(long)]
         json: bool,
     },
-    /// Begin a package in Rust, in a new folder of its name
+    /// Begin a package, in a new folder of its name
     New {
         /// Small letters, digits, `_` and `-`
         name: String,
+        /// What it is written in
+        #[arg(short, long, value_enum, default_value_t)]
+        lang: Lang,
     },
-    /// Build a package in Rust into a component
+    /// Build a package into a component, with the tools of its language
     Build {
         /// Its folder
         #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
         package: PathBuf,
+        /// Build again at every change, and keep the added copy up to date, which open chats take up
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Show what a package is, what it does and what it wants
     Inspect {
@@ -98,11 +104,28 @@ pub(super) enum Tool {
         #[arg(default_value = ".")]
         package: String,
     },
+    /// Call a tool yourself, through the same gate as the model; its result goes to stdout
+    Call {
+        /// Its identity, such as notes.list
+        tool: String,
+        /// A JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+    },
+    /// Write a package into one file, to hand it on
+    Pack {
+        /// Its folder
+        #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+        package: PathBuf,
+        /// NAME-VERSION.wasm when left out
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
     /// Add a package, after showing what it wants
     Add {
-        /// Its folder: tool.toml, tools.json and the component
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        package: PathBuf,
+        /// Its folder, a packed file, the URL of one, or oci://REGISTRY/NAME:TAG
+        #[arg(value_name = "PLACE", value_hint = ValueHint::AnyPath)]
+        package: String,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -208,14 +231,19 @@ pub(super) struct Session {
     pub(super) approve: Approve,
     /// Who may do what: a file of yours, or one that comes along: default, strict, offline, automation
     ///
-    /// The default lets tools look, asks before they write, and lets nothing leave the machine. A file of such a name is
+    /// The default lets tools look, and asks before they write or something leaves the machine. A file of such a name is
     /// ./strict.
     #[arg(long, global = true, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub(super) policy: Option<PathBuf>,
+    /// The tools of the session: packages or single tools (notes,files.read), or all
+    ///
+    /// Without it they are all that there are; but stapes, which is small, gets calc, clock, notes and what you added.
+    #[arg(long, global = true, value_name = "TOOLS", value_delimiter = ',')]
+    pub(super) tools: Option<Vec<String>>,
     /// Keep no journal of the session
     #[arg(long, global = true)]
     pub(super) ephemeral: bool,
-    /// Look up no name and connect to nothing. (No tool of this version would)
+    /// Look up no name and connect to nothing
     #[arg(long, global = true)]
     pub(super) offline: bool,
     /// Let the model write freely, not held to well-formed calls that fit their tools; for experiments
@@ -236,6 +264,20 @@ pub(super) struct General {
     /// Log to stderr what happens (-vv: all of it); RUST_LOG chooses more finely
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
+}
+
+/// What a package can be written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Lang {
+    /// Small and fast
+    #[default]
+    Rust,
+    /// By zig, which brings the C library
+    C,
+    /// In QuickJS: 1 MB, with packages of npm
+    Js,
+    /// In CPython: 18 MB, with packages of pure Python
+    Python,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -283,6 +325,7 @@ impl Session {
         Settings {
             model: source(self.model.as_ref()),
             policy: self.policy.clone(),
+            tools: self.tools.clone(),
             reasoning_effort: self.reasoning_effort.map(Effort::resolve),
             temperature: self.temperature,
             seed: self.seed,

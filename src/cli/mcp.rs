@@ -2,9 +2,9 @@
 //!
 //! What it is not: a session; here a server is started to be shown, and ended again. Start at [`mcp`].
 
+use super::add::agreed;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
-use super::tools::agreed;
 use super::{args, session, terminal};
 use crate::config::{self, McpEntry, McpServers, Paths, Seen, Settings};
 use crate::policy::{Policy, Reach};

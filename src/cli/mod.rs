@@ -4,8 +4,10 @@
 //! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `models`,
 //! `doctor`.
 
+mod add;
 mod approve;
 mod args;
+mod call;
 mod chat;
 mod develop;
 mod doctor;

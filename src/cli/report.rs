@@ -18,6 +18,7 @@ pub(super) mod exit {
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const LIMIT: u8 = 3;
     pub(crate) const DENIED: u8 = 4;
+    pub(crate) const OFFLINE: u8 = 5;
     pub(crate) const NO_MODEL: u8 = 6;
     pub(crate) const UNFIT: u8 = 7;
     pub(crate) const INTERRUPTED: u8 = 130;

@@ -3,25 +3,32 @@
 //! What it is not: it judges no package; what is refused is refused where packages are read and tools registered.
 //! Start at [`tool`].
 
+use super::add::add;
+use super::call::call;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, develop, session, terminal};
-use crate::config::{self, Packages};
+use crate::config::{self, Packages, Paths};
+use crate::engine::models::Source;
 use crate::policy::{Policy, Reach};
 use crate::tool::Toolbox;
 use crate::tool::wasm::{self, Host, Package, Surroundings, run_examples};
 use crate::world::World;
 use serde_json::json;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     match command {
         args::Tool::List { json } => list(*json, flags, screen),
-        args::Tool::New { name } => develop::new(name, screen),
-        args::Tool::Build { package } => develop::build(package, screen),
+        args::Tool::New { name, lang } => develop::new(name, *lang, screen),
+        args::Tool::Build { package, watch: false } => develop::build(package, screen),
+        args::Tool::Build { package, watch: true } => develop::watch(package, flags, screen).await,
         args::Tool::Inspect { package } => inspect(package, flags).await,
         args::Tool::Test { package } => test(package, flags).await,
+        args::Tool::Call { tool, arguments } => call(tool, arguments, flags, screen).await,
+        args::Tool::Pack { package, output } => pack(package, output.as_deref(), screen),
         args::Tool::Add { package, yes } => add(package, *yes, flags, screen).await,
         args::Tool::Remove { package } => remove(package, flags, screen),
     }
@@ -29,8 +36,10 @@ pub(super) async fn tool(command: &args::Tool, flags: &args::Session, screen: &S
 
 /// Prints the tools, their effects and what the policy says to them.
 fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
-    let (settings, paths) = session::settings(flags)?;
+    let (mut settings, paths) = session::settings(flags)?;
     let policy = config::policy(&settings, &paths)?;
+    let is_chosen = settings.tools.is_some();
+    settings.tools.get_or_insert_with(|| vec!["all".into()]);
     let (toolbox, problems) = config::toolbox(&settings, &paths)?;
     for problem in problems {
         screen.say(Ink::Yellow, &format!("warning: {problem}"));
@@ -60,6 +69,12 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
     for line in lines(&toolbox, &policy) {
         writeln!(out, "{line}")?;
     }
+    if !is_chosen && matches!(settings.model, None | Some(Source::Embedded)) {
+        screen.say(
+            Ink::Dim,
+            "stapes, the embedded model, is given calc, clock, notes and what you added; --tools chooses others",
+        );
+    }
     Ok(())
 }
 
@@ -77,7 +92,7 @@ fn lines(toolbox: &Toolbox, policy: &Policy) -> Vec<String> {
 /// The package in a folder, or the bundled or added one of that name.
 fn package(named: &str, flags: &args::Session) -> Result<Package, Failure> {
     let folder = Path::new(named);
-    if folder.is_dir() {
+    if folder.is_dir() || folder.is_file() {
         return read(folder);
     }
     let (_, paths) = session::settings(flags)?;
@@ -92,22 +107,41 @@ fn package(named: &str, flags: &args::Session) -> Result<Package, Failure> {
     })
 }
 
-fn read(folder: &Path) -> Result<Package, Failure> {
-    Package::read(folder).map_err(|error| {
-        Failure::usage(error.to_string())
-            .help("a package is a folder with tool.toml, tools.json and the component that tool.toml names")
+/// The package in a folder, or in the one file of `tool pack`.
+pub(super) fn read(place: &Path) -> Result<Package, Failure> {
+    let read = if place.is_file() { Package::read_packed(place) } else { Package::read(place) };
+    read.map_err(|error| {
+        Failure::usage(error.to_string()).help(
+            "a package is a folder with tool.toml, tools.json and the component that tool.toml names, or the one file that \
+             `ossicle tool pack` makes of it",
+        )
     })
+}
+
+/// Writes a package into one file.
+fn pack(folder: &Path, output: Option<&Path>, screen: &Screen) -> Result<(), Failure> {
+    let package = read(folder)?;
+    let name = format!("{}-{}.wasm", package.name(), package.version());
+    if output.is_none() && !wasm::is_component_name(&name) {
+        return Err(Failure::usage(format!("{} cannot be a file's name", terminal::line(&name))).help("--output FILE"));
+    }
+    let path = output.map_or_else(|| name.clone().into(), Path::to_path_buf);
+    let bytes = package.pack();
+    fs::write(&path, &bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let path = path.display().to_string();
+    screen.say(Ink::Green, &format!("{} of {:.1} kB", terminal::line(&path), bytes.len() as f64 / 1e3));
+    Ok(())
 }
 
 async fn inspect(named: &str, flags: &args::Session) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
-    let text = described(&package(named, flags)?, &config::policy(&settings, &paths)?).await?;
+    let text = described(&package(named, flags)?, &config::policy(&settings, &paths)?, &paths).await?;
     Ok(write!(io::stdout(), "{text}")?)
 }
 
 /// Everything that matters before one trusts a package, all that the model will read included. One that cannot run here is
 /// refused.
-async fn described(package: &Package, policy: &Policy) -> Result<String, Failure> {
+pub(super) async fn described(package: &Package, policy: &Policy, paths: &Paths) -> Result<String, Failure> {
     let limits = package.limits();
     let wants = package.wants();
     let mut text = format!(
@@ -121,7 +155,7 @@ async fn described(package: &Package, policy: &Policy) -> Result<String, Failure
         limits.output_bytes / 1000,
         if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
     );
-    let host = Host::new(World::simulated(1), None, None).map_err(config::ConfigError::from)?;
+    let host = Host::new(World::simulated(1), Some(paths.compiled()), None).map_err(config::ConfigError::from)?;
     host.check(package.clone()).await.map_err(|error| {
         Failure::usage(format!("{}: {error}", package.name()))
             .help("build it for this version, and let tool.toml want what it imports")
@@ -151,27 +185,11 @@ async fn described(package: &Package, policy: &Policy) -> Result<String, Failure
     Ok(text)
 }
 
-/// What a newer package may do that the older one could not.
-fn news(package: &Package, before: &Package) -> Vec<String> {
-    let (new, old) = (package.limits(), before.limits());
-    let mut news: Vec<_> = package.wants().into_iter().filter(|want| !before.wants().contains(want)).collect();
-    for (tool, effect) in package.effects() {
-        match before.effects().into_iter().find(|(known, _)| *known == tool) {
-            None => news.push(format!("a new tool, {tool} ({effect})")),
-            Some((_, was)) if was != effect => news.push(format!("{tool} is {effect} instead of {was}")),
-            Some(_) => {}
-        }
-    }
-    if new.memory_mib > old.memory_mib || new.time_ms > old.time_ms || new.output_bytes > old.output_bytes {
-        news.push("higher limits".into());
-    }
-    news
-}
-
 async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
+    let (_, paths) = session::settings(flags)?;
     let package = package(named, flags)?;
     let name = package.name().to_owned();
-    let outcomes = run_examples(package).await.map_err(config::ConfigError::from)?;
+    let outcomes = run_examples(package, Some(paths.compiled())).await.map_err(config::ConfigError::from)?;
     if outcomes.is_empty() {
         return Err(
             Failure::usage(format!("{name} has no examples")).help("[[test]] tables in its tool.toml are its examples")
@@ -191,44 +209,6 @@ async fn test(named: &str, flags: &args::Session) -> Result<(), Failure> {
         0 => Ok(()),
         n_bad => Err(Failure::new(exit::FAILURE, format!("{n_bad} of {} examples failed", outcomes.len()))),
     }
-}
-
-async fn add(folder: &Path, is_agreed: bool, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
-    let (settings, paths) = session::settings(flags)?;
-    let package = read(folder)?;
-    let packages = Packages::new(&paths);
-    screen.say(Ink::Bold, &described(&package, &config::policy(&settings, &paths)?).await?);
-    if let Some(before) = packages.find(package.name())? {
-        let news = news(&package, &before);
-        screen.say(Ink::Yellow, &format!("It takes the place of version {}.", terminal::line(before.version())));
-        if !news.is_empty() {
-            screen.say(Ink::Yellow, &format!("New in it: {}.", news.join(", ")));
-        }
-    }
-    if let Some(file) =
-        package.file().map(|file| paths.data.join(package.name()).join(file)).filter(|file| file.exists())
-    {
-        screen.say(Ink::Yellow, &format!("Its file is there already, and it can read it: {}", file.display()));
-    }
-    if !is_agreed && !agreed(&format!("Add {}?", terminal::line(package.name())), screen)? {
-        screen.say(Ink::Dim, "nothing was added");
-        return Ok(());
-    }
-    packages.add(&package)?;
-    screen.say(Ink::Green, &format!("added {}", terminal::line(package.name())));
-    Ok(())
-}
-
-/// A yes from whoever sits at the terminal.
-pub(super) fn agreed(question: &str, screen: &Screen) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::usage(format!("nobody can be asked: {question}")).help("--yes does it unasked"));
-    }
-    screen.ask(&format!("{question} y or n: "));
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    screen.answered();
-    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn remove(name: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {

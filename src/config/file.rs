@@ -43,6 +43,11 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// More folders for such tools.
     pub folders: Vec<Folder>,
+    /// The tools of a session, by `package` or `package.tool`; `all` is all of them. When absent, all but what would confuse
+    /// the embedded model.
+    pub tools: Option<Vec<String>>,
+    /// How many tools a model reads of from the beginning.
+    pub max_declared_tools: Option<usize>,
 }
 
 /// `config.toml`, exactly as it may be written.
@@ -60,6 +65,8 @@ struct File {
     threads: Option<usize>,
     context_length: Option<usize>,
     folder: Vec<FolderTable>,
+    tools: Option<Vec<String>>,
+    max_declared_tools: Option<usize>,
 }
 
 /// A folder that tools may work in.
@@ -104,6 +111,7 @@ impl Settings {
             ("timeout", file.timeout != Some(0), "above 0"),
             ("threads", file.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
             ("context_length", file.context_length != Some(0), "above 0"),
+            ("max_declared_tools", file.max_declared_tools.is_none_or(|n| n >= 2), "at least 2"),
             (
                 "folder.path",
                 file.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
@@ -138,6 +146,8 @@ impl Settings {
             output_schema: self.output_schema,
             folder: self.folder,
             folders: file.folder.into_iter().map(FolderTable::placed).collect(),
+            tools: self.tools.or(file.tools),
+            max_declared_tools: self.max_declared_tools.or(file.max_declared_tools),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! What it is not: it prints nothing and asks nobody; the edges do. Start at [`Settings`], then [`open`].
 
 mod file;
+mod follow;
 mod mcp;
 mod packages;
 mod paths;

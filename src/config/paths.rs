@@ -64,6 +64,11 @@ impl Paths {
         self.data.join("attachments")
     }
 
+    /// Compiled tools.
+    pub fn compiled(&self) -> PathBuf {
+        self.cache.join("tools")
+    }
+
     /// All four.
     pub fn all(&self) -> Vec<PathBuf> {
         vec![self.config.clone(), self.data.clone(), self.state.clone(), self.cache.clone()]

@@ -1,18 +1,20 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
-use super::file::bundled;
+use super::file::bundled as bundled_policy;
+use super::follow::following;
 use super::paths::{environment, home};
 use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
-use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, render_developer};
+use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
 use crate::engine::cpu::{CpuEngine, Options};
+use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
 use crate::tool::Toolbox;
-use crate::tool::wasm::{self, Surroundings};
+use crate::tool::wasm::{self, Package, Surroundings};
 use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         .journal(journal)
         .limits(limits(&settings))
         .attachments(paths.attachments())
+        .max_declared(settings.max_declared_tools.unwrap_or(MAX_DECLARED))
         .constrained(!settings.no_grammar)
         .sampling(SamplingParams {
             temperature: settings.temperature.unwrap_or(0.0),
@@ -153,7 +156,7 @@ pub fn policy(settings: &Settings, paths: &Paths) -> Result<Policy, ConfigError>
     let own = paths.all().into_iter().map(|folder| real(&folder)).collect();
     let places = Places { workspace: workspace(settings), home: real(&home()), own };
     let Some(path) = &settings.policy else { return Ok(Policy::default().at(places)) };
-    if let Some(policy) = bundled(path) {
+    if let Some(policy) = bundled_policy(path) {
         return Ok(policy.at(places));
     }
     let text = read_if_there(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?;
@@ -188,26 +191,57 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
-/// The bundled packages, then those that the user added. One of the user's that cannot be used is left out, and why: a
-/// session must not fail for a tool that it may not need.
+/// Those of the bundled packages that every model is told of first. The embedded one knows what to do with the first three.
+const FIRST: [&str; 5] = ["calc", "clock", "notes", "files", "fetch"];
+const FOR_STAPES: [&str; 3] = ["calc", "clock", "notes"];
+
+/// The tools in the order in which models read of them: the first of the bundled packages, those that the user added, the
+/// rest. One of the user's that cannot be used is left out, and why: a session must not fail for a tool that it may not need.
 fn tools(
     world: &World,
     egress: Option<Egress>,
     settings: &Settings,
     paths: &Paths,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    let host = wasm::Host::new(world.clone(), Some(paths.cache.join("tools")), egress)?;
-    let surroundings = surroundings(settings, paths);
+    let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress)?;
+    let surroundings = Arc::new(surroundings(settings, paths));
+    let (first, rest): (Vec<_>, Vec<_>) =
+        wasm::bundled()?.into_iter().partition(|package| FIRST.contains(&package.name()));
+    let (added, mut problems) = Packages::new(paths).all()?;
+    let added = added
+        .into_iter()
+        .flat_map(|package| following(paths.packages().join(package.name()), package, &host, &surroundings));
+    let bundled = |packages: Vec<Package>| packages.into_iter().flat_map(|package| host.load(package, &surroundings));
     let mut toolbox = Toolbox::default();
-    for tool in wasm::bundled()?.into_iter().flat_map(|package| host.load(package, &surroundings)) {
-        toolbox.register(tool).map_err(AgentError::from)?;
+    for tool in bundled(first).chain(added).chain(bundled(rest)) {
+        if is_chosen(&tool.spec().id, settings) {
+            // To register a tool is what finds a name that is taken and a schema that cannot be used.
+            problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
+        }
     }
-    let (packages, mut problems) = Packages::new(paths).all()?;
-    for tool in packages.into_iter().flat_map(|package| host.load(package, &surroundings)) {
-        // To register a tool is what finds a name that is taken and a schema that cannot be used.
-        problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
+    for word in settings.tools.iter().flatten().filter(|word| *word != "all") {
+        if !toolbox.iter().any(|tool| is_meant(word, &tool.spec().id)) {
+            problems.push(format!("there is no tool {word}; `ossicle tool list` names those that there are"));
+        }
     }
     Ok((toolbox, problems))
+}
+
+/// Whether the settings give the session this tool.
+fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
+    let is_embedded = matches!(settings.model, None | Some(Source::Embedded));
+    match &settings.tools {
+        Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
+        None => !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !is_bundled(&id.package),
+    }
+}
+
+fn is_meant(word: &str, id: &ToolId) -> bool {
+    word == id.package || word == id.to_string()
+}
+
+fn is_bundled(package: &str) -> bool {
+    wasm::BUNDLED.contains(&package)
 }
 
 async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {

@@ -30,3 +30,4 @@ pub use message::{
     ResponseFormat, Role, SystemContent, Token,
 };
 pub use parser::{Delta, Parsed, StreamParser};
+pub use prompt::declared;

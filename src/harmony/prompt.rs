@@ -70,17 +70,24 @@ fn namespace(builtin: &Builtin, dialect: Dialect) -> String {
 
 fn functions(namespace: &str, description: &str, declarations: &[Declaration], dialect: Dialect) -> String {
     let mut text = format!("## {namespace}\n\n{}namespace {namespace} {{\n\n", comment(description));
-    for declaration in declarations {
-        text.push_str(&comment(&declaration.description));
-        let parameters = declaration.parameters.as_ref().map(|parameters| match dialect {
-            Dialect::Inlined => schema::declare(&simplify(parameters)),
-            Dialect::Reference => schema::declare(parameters),
-        });
-        let argument = parameters.map(|object| format!("_: {object}")).unwrap_or_default();
-        text.push_str(&format!("type {} = ({argument}) => any;\n\n", declaration.name));
-    }
+    text.extend(declarations.iter().map(|declaration| function(declaration, dialect)));
     text.push_str(&format!("}} // namespace {namespace}"));
     text
+}
+
+/// One function, as it stands in its namespace, with the empty line that follows it.
+fn function(declaration: &Declaration, dialect: Dialect) -> String {
+    let parameters = declaration.parameters.as_ref().map(|parameters| match dialect {
+        Dialect::Inlined => schema::declare(&simplify(parameters)),
+        Dialect::Reference => schema::declare(parameters),
+    });
+    let argument = parameters.map(|object| format!("_: {object}")).unwrap_or_default();
+    format!("{}type {} = ({argument}) => any;\n\n", comment(&declaration.description), declaration.name)
+}
+
+/// A declaration as a model reads it in the developer's message, for one that it is told of later.
+pub fn declared(declaration: &Declaration) -> String {
+    function(declaration, Dialect::default())
 }
 
 fn comment(text: &str) -> String {

@@ -7,6 +7,7 @@ mod arguments;
 pub mod mcp;
 pub mod native;
 mod progress;
+mod search;
 mod toolbox;
 pub mod wasm;
 

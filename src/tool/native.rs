@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 
-type Running = Pin<Box<dyn Future<Output = Result<String, ToolError>> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<Output, ToolError>> + Send>>;
 
 /// A Rust closure as a tool.
 pub struct NativeTool {
@@ -22,11 +22,13 @@ impl NativeTool {
     /// A tool with the identity `package.tool`. The type of its arguments gives the schema; a field's comment its description.
     ///
     /// It is [`Effect::Pure`] until [said otherwise](Self::with_effect).
-    pub fn new<T, F, R>(id: &str, description: &str, run: F) -> Result<Self, RegisterError>
+    /// What the closure gives is a text, or an [`Output`] with attachments.
+    pub fn new<T, F, R, O>(id: &str, description: &str, run: F) -> Result<Self, RegisterError>
     where
         T: DeserializeOwned + JsonSchema + Send + 'static,
         F: Fn(T) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<String, ToolError>> + Send + 'static,
+        R: Future<Output = Result<O, ToolError>> + Send + 'static,
+        O: Into<Output>,
     {
         let id: ToolId = id.parse().map_err(|()| RegisterError::Identity(id.into()))?;
         let spec = ToolSpec {
@@ -40,7 +42,10 @@ impl NativeTool {
         };
         let run = move |arguments: Value| -> Running {
             match serde_json::from_value(arguments) {
-                Ok(arguments) => Box::pin(run(arguments)),
+                Ok(arguments) => {
+                    let running = run(arguments);
+                    Box::pin(async move { running.await.map(Into::into) })
+                }
                 // Types can demand more than a schema says.
                 Err(error) => Box::pin(std::future::ready(Err(ToolError::InvalidArguments(error.to_string())))),
             }
@@ -82,7 +87,7 @@ impl Tool for NativeTool {
         if *grant.tool() != self.spec.id {
             return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
         }
-        (self.run)(arguments).await.map(Output::from)
+        (self.run)(arguments).await
     }
 }
 

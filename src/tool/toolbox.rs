@@ -3,6 +3,7 @@
 //!
 //! It runs nothing: it finds the tool that a recipient means and checks what is sent to it. Start at [`Toolbox::register`].
 
+use super::search::ToolSearch;
 use super::{Tool, ToolError, ToolSpec, arguments, mcp};
 use crate::harmony::Declaration;
 use crate::policy::ToolId;
@@ -43,6 +44,8 @@ pub struct Registered {
     tool: Arc<dyn Tool>,
     name: String,
     validator: jsonschema::Validator,
+    /// Whether the model reads of it from the beginning.
+    is_declared: bool,
 }
 
 /// Why a tool cannot be registered.
@@ -118,8 +121,20 @@ impl Toolbox {
             return Err(unusable("its type must be object".into()));
         }
         let validator = arguments::validator(schema).map_err(unusable)?;
-        self.tools.push(Registered { tool, name, validator });
+        self.tools.push(Registered { tool, name, validator, is_declared: true });
         Ok(())
+    }
+
+    /// Where there are more tools than `n`, leaves the last ones to a search that is declared in their place. They can be
+    /// called all the same.
+    pub fn declare_at_most(&mut self, n: usize) -> Result<(), RegisterError> {
+        if self.tools.len() <= n {
+            return Ok(());
+        }
+        let hidden = &mut self.tools[n.saturating_sub(1)..];
+        hidden.iter_mut().for_each(|tool| tool.is_declared = false);
+        let search = ToolSearch::over(hidden.iter());
+        self.register(Arc::new(search))
     }
 
     /// All of them.
@@ -132,14 +147,14 @@ impl Toolbox {
         self.tools.is_empty()
     }
 
-    /// What the model reads, in the order of registration.
+    /// What the model reads from the beginning, in the order of registration.
     pub fn declarations(&self) -> Vec<Declaration> {
-        let declare = |registered: &Registered| Declaration {
-            name: registered.name.clone(),
-            description: registered.spec().description.clone(),
-            parameters: registered.spec().parameters.clone(),
-        };
-        self.tools.iter().map(declare).collect()
+        self.tools.iter().filter(|tool| tool.is_declared).map(Registered::declaration).collect()
+    }
+
+    /// What the model can call: these, and those that it has to look for.
+    pub fn callable(&self) -> Vec<Declaration> {
+        self.tools.iter().map(Registered::declaration).collect()
     }
 
     /// The tool that a recipient means: `functions.notes_add`, the bare name, the identity `notes.add`, or the one tool
@@ -173,6 +188,12 @@ impl Registered {
     /// What is known of it.
     pub fn spec(&self) -> &ToolSpec {
         self.tool.spec()
+    }
+
+    /// What the model reads of it.
+    pub fn declaration(&self) -> Declaration {
+        let ToolSpec { description, parameters, .. } = self.spec();
+        Declaration { name: self.name.clone(), description: description.clone(), parameters: parameters.clone() }
     }
 
     /// The recipient of a call: `functions.notes_add`.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A package in the home: the bundled calculator's component under another name, changed as wanted.
-fn package(home: &Home, folder: &str, change: impl Fn(String) -> String) -> PathBuf {
+pub fn package(home: &Home, folder: &str, change: impl Fn(String) -> String) -> PathBuf {
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/calc");
     let manifest = fs::read_to_string(bundled.join("tool.toml")).unwrap();
     home.write(
@@ -43,7 +43,9 @@ fn and_looks_before_adding_and_can_take_it_back() {
     home.run(&["run", "What is 23 * 47?"]).exits(0);
 
     // A newer one takes its place, and what it wants beyond the old one is said.
-    package(&home, "newer", |manifest| manifest.replace("0.1.0", "0.2.0") + "\n[wants]\nclock = true\n");
+    package(&home, "newer", |manifest| {
+        manifest.replace("0.1.0", "0.2.0").replace("\"pure\"", "\"read\"") + "\n[wants]\nclock = true\n"
+    });
     let ran = home.run(&["tool", "add", "--yes", "newer"]).exits(0);
     assert!(ran.stderr.contains("version 0.1.0") && ran.stderr.contains("New in it: the time"), "{}", ran.stderr);
     assert!(home.run(&["tool", "inspect", "sums"]).exits(0).stdout.contains("sums 0.2.0"));

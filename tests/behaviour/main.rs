@@ -11,5 +11,6 @@ mod extends;
 mod home;
 mod looks_around;
 mod makes_mistakes;
+mod reaches_out;
 mod stops;
 mod watches;

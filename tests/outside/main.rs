@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so
 
+mod roads;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -167,45 +169,6 @@ fn a_package_is_added_after_a_yes() {
         terminal.shows(words);
         assert_eq!(terminal.home.path().join("data/tool.packages/sums").is_dir(), answer == "y");
     }
-}
-
-/// The whole road, with the user's own cargo.
-#[test]
-fn a_tool_from_nothing() {
-    let has_target = std::process::Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
-        .output()
-        .is_ok_and(|output| std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
-    if !has_target {
-        return;
-    }
-    let home = tempfile::tempdir().unwrap();
-    let ossicle = |folder: &str, arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ossicle"))
-            .args(arguments)
-            .env("OSSICLE_HOME", home.path())
-            .current_dir(home.path().join(folder))
-            .output()
-            .unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        (output.status.code(), text)
-    };
-    assert_eq!(ossicle("", &["tool", "new", "words"]).0, Some(0));
-    for (arguments, words) in [
-        (&["tool", "build"][..], "words.wasm of"),
-        (&["tool", "test"], "✓ words.count"),
-        (&["tool", "add", "--yes", "."], "added words"),
-        (&["tool", "list"], "words.count"),
-    ] {
-        let (code, text) = ossicle("words", arguments);
-        assert!(code == Some(0) && text.contains(words), "{arguments:?}: {text}");
-    }
-    // What the compiler says is shown whole.
-    let source = home.path().join("words/src/lib.rs");
-    let broken = std::fs::read_to_string(&source).unwrap().replace("n_words} words", "n_words} words {oops}");
-    std::fs::write(source, broken).unwrap();
-    let (code, text) = ossicle("words", &["tool", "build"]);
-    assert!(code == Some(1) && text.contains("cannot find value `oops`") && text.contains("src/lib.rs"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{Example, Host, Package, PackageError, Surroundings};
 use crate::policy::{Decision, Policy};
 use crate::tool::{Progress, Registered, Toolbox};
 use crate::world::World;
+use std::path::PathBuf;
 
 /// Lets an example do what its tool says it does: nothing is real in the world it runs in.
 const POLICY: &str = "version = 1\n[[rule]]\nid = \"examples\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
@@ -25,10 +26,10 @@ impl Outcome {
 }
 
 /// Runs the examples in their order, in one simulated world: an example may read what one before it wrote, nothing of the
-/// user's is there, and it is the first of January 2026.
-pub async fn run_examples(package: Package) -> Result<Vec<Outcome>, PackageError> {
+/// user's is there, and it is the first of January 2026. What is compiled is kept in `cache`, if there is one.
+pub async fn run_examples(package: Package, cache: Option<PathBuf>) -> Result<Vec<Outcome>, PackageError> {
     let (name, examples) = (package.name().to_owned(), package.examples().to_vec());
-    let host = Host::new(World::simulated(1), None, None)?;
+    let host = Host::new(World::simulated(1), cache, None)?;
     let malformed = |problem: String| PackageError::Malformed { package: name.clone(), problem };
     let mut toolbox = Toolbox::default();
     for tool in host.load(package, &Surroundings::simulated()) {

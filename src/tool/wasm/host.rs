@@ -35,7 +35,8 @@ const MAX_CALLS: usize = 32;
 const KEPT_MEMORY: usize = 128 << 10;
 const KEPT_TABLES: usize = 32 << 10;
 
-/// Runs components. One for all packages of a process.
+/// Runs components. One for all packages of a process, shared by cloning.
+#[derive(Clone)]
 pub struct Host(Arc<Shared>);
 
 struct Shared {
@@ -211,6 +212,7 @@ impl Loaded {
         let sandbox = Sandbox::new(Some(grant), self.kit.clone(), self.manifest.limits, progress.clone());
         let mut store = Store::new(&self.shared.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_hostcall_fuel(self.manifest.limits.n_transferred());
         // A guest that computes gives way at every tick, and traps at its deadline. The timeout below ends a guest that
         // waits in the host instead.
         let (limit, clock) = (self.manifest.limits.time(), self.shared.world.clock.clone());

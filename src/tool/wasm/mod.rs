@@ -6,17 +6,22 @@
 mod bindings;
 mod bounds;
 mod cache;
+mod download;
 mod examples;
 mod granted;
 mod host;
+mod pack;
 mod package;
 mod sandbox;
 mod store;
 mod ticker;
 
+pub use download::{download, is_remote};
 pub use examples::{Outcome, run_examples};
 pub use host::{Host, Surroundings};
-pub use package::{Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name};
+pub use package::{
+    BUNDLED, Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name,
+};
 
 #[cfg(test)]
 mod hostile;

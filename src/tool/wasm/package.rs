@@ -31,6 +31,9 @@ const MAX_TEXT: usize = 1 << 20;
 /// The file of a package's small store.
 pub(super) const STORE: &str = "store.json";
 
+/// Bytes of a package in one file.
+pub(super) const MAX_PACKED: usize = MAX_COMPONENT + 2 * MAX_TEXT + 1024;
+
 /// The files of a package's folder, beside the component.
 const MANIFEST: &str = "tool.toml";
 const DECLARATIONS: &str = "tools.json";
@@ -91,7 +94,7 @@ pub(super) struct Manifest {
 }
 
 /// What the package wants to be given.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wants {
     pub(super) clock: bool,
@@ -163,6 +166,11 @@ impl Limits {
                 "its limits are too high: at most {MAX_TIME_MS} ms, {MAX_OUTPUT} bytes of output and {MAX_DATA_MIB} MiB of data are given"
             )
         })
+    }
+
+    /// Bytes that a guest may hand to its host at once: a file to write, a request, its result.
+    pub(super) fn n_transferred(&self) -> usize {
+        (self.data_mib << 20) + self.output_bytes + (1 << 20)
     }
 
     pub(super) fn time(&self) -> Duration {
@@ -262,6 +270,11 @@ impl Package {
         if declarations.is_empty() {
             return Err(malformed(&name, "it has no tools".into()));
         }
+        if manifest.wants != Wants::default() && declarations.iter().all(|tool| tool.effect == Effect::Pure) {
+            let problem = "it wants to be given something, and all its tools are `pure`, which are given nothing: at least \
+                           one has the effect `read`, `write` or `send`";
+            return Err(malformed(&name, problem.into()));
+        }
         Ok(Self { texts, manifest, declarations, component })
     }
 
@@ -281,14 +294,35 @@ impl Package {
         }
         let path = folder.join(&named.component);
         let component = bytes(&path, MAX_COMPONENT).map_err(|error| PackageError::File { path, error })?;
-        let hash = sha256(&component);
-        if hash != named.sha256 {
-            return Err(problem(format!(
-                "{} is not the one that its manifest names: its sha256 is {hash}",
-                named.component
-            )));
+        Self::checked(&folder.display().to_string(), &manifest, &declarations, component)
+    }
+
+    /// Reads the package in one file, as [`Package::pack`] makes it.
+    pub fn read_packed(path: &Path) -> Result<Self, PackageError> {
+        let bytes = bytes(path, MAX_PACKED).map_err(|error| PackageError::File { path: path.to_owned(), error })?;
+        Self::unpack(&path.display().to_string(), &bytes)
+    }
+
+    /// A package whose component is the one that its manifest names; `place` is what errors call it.
+    pub(super) fn checked(
+        place: &str,
+        manifest: &str,
+        declarations: &str,
+        component: Vec<u8>,
+    ) -> Result<Self, PackageError> {
+        let package = Self::new(manifest, declarations, component)?;
+        let hash = sha256(&package.component);
+        if hash != package.manifest.sha256 {
+            let problem =
+                format!("{} is not the one that its manifest names: its sha256 is {hash}", package.manifest.component);
+            return Err(PackageError::Malformed { package: place.to_owned(), problem });
         }
-        Self::new(&manifest, &declarations, component)
+        Ok(package)
+    }
+
+    /// The manifest and the declarations as they were written.
+    pub(super) fn texts(&self) -> &[String; 2] {
+        &self.texts
     }
 
     /// Writes the package's files into a folder, which is made.
@@ -407,29 +441,26 @@ fn is_plain_name(name: &str) -> bool {
         && !name.ends_with('.')
 }
 
-/// The packages that come with the program, in the order in which the model reads them.
-pub fn bundled() -> Result<Vec<Package>, PackageError> {
-    macro_rules! package {
-        ($name:literal) => {
-            Package::new(
-                include_str!(concat!("../../../tools/", $name, "/tool.toml")),
-                include_str!(concat!("../../../tools/", $name, "/tools.json")),
-                &include_bytes!(concat!("../../../tools/", $name, "/", $name, ".wasm"))[..],
-            )
-        };
-    }
-    let packages = [
-        package!("calc"),
-        package!("clock"),
-        package!("notes"),
-        package!("files"),
-        package!("fetch"),
-        package!("data"),
-        package!("text"),
-        package!("todo"),
-    ];
-    packages.into_iter().collect()
+macro_rules! bundle {
+    ($($name:literal)*) => {
+        /// The names of the packages that come with the program, in the order in which people read them.
+        pub const BUNDLED: &[&str] = &[$($name),*];
+
+        /// The packages that come with the program.
+        pub fn bundled() -> Result<Vec<Package>, PackageError> {
+            let packages = [$(
+                Package::new(
+                    include_str!(concat!("../../../tools/", $name, "/tool.toml")),
+                    include_str!(concat!("../../../tools/", $name, "/tools.json")),
+                    &include_bytes!(concat!("../../../tools/", $name, "/", $name, ".wasm"))[..],
+                ),
+            )*];
+            packages.into_iter().collect()
+        }
+    };
 }
+
+bundle!("calc" "clock" "notes" "files" "fetch" "data" "text" "todo");
 
 #[cfg(test)]
 mod tests {
@@ -450,6 +481,10 @@ mod tests {
             (good.replace("pure", "poor"), tools.to_owned(), "poor"),
             (good.to_owned(), tools.replace("\"b\"", "\"c\""), "does not say what `c` does"),
             (format!("{good}[wants]\nfile = \"../notes.md\"\n"), tools.to_owned(), "plain file name"),
+            (format!("{good}[wants]\nclock = true\n"), tools.to_owned(), "given nothing"),
+            (format!("{good}[wants]\nenvironment = [\"MY_TOKEN\"]\n"), tools.to_owned(), "given to no tool"),
+            (format!("{good}[wants]\nhosts = [\"http://x\"]\n"), tools.to_owned(), "no host"),
+            (format!("{good}[wants]\nfile = \"store.json\"\n"), tools.to_owned(), "of its own"),
             (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),
             (format!("{good}[limits]\ntime_ms = 86400000\n"), tools.to_owned(), "too high"),
             (format!("{good}[limits]\noutput_bytes = 1000000000\n"), tools.to_owned(), "too high"),

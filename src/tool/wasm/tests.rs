@@ -39,7 +39,7 @@ fn toolbox(world: &World, packages: Vec<Package>) -> Toolbox {
 async fn the_bundled_tools_pass_the_examples_of_their_manifests() {
     for package in bundled().unwrap() {
         let name = package.name().to_owned();
-        let outcomes = run_examples(package).await.unwrap();
+        let outcomes = run_examples(package, None).await.unwrap();
         assert!(!outcomes.is_empty(), "{name} has no examples");
         for outcome in outcomes {
             assert_eq!(
@@ -141,7 +141,7 @@ fn hostile(component: &'static [u8], tools: &[&str], limits: &str, wants: &str) 
     );
     let mut declarations = Vec::new();
     for tool in tools {
-        manifest += &format!("[[tool]]\nname = \"{tool}\"\neffect = \"pure\"\nrecovery = \"repeat\"\n");
+        manifest += &format!("[[tool]]\nname = \"{tool}\"\neffect = \"read\"\nrecovery = \"repeat\"\n");
         let parameters = json!({ "type": "object", "properties": {} });
         declarations.push(json!({ "name": tool, "description": "", "parameters": parameters }));
     }

@@ -1,0 +1,36 @@
+//! `ossicle tool call`: one call of a tool by its user, through the gate that a model's calls go through.
+//!
+//! Its result alone is on stdout. What the policy wants asked is asked, and the journal has the call.
+
+use super::approve::approver;
+use super::report::{Failure, exit};
+use super::screen::{Ink, Screen};
+use super::{args, session, terminal};
+use crate::agent::CallOutcome;
+use crate::config;
+use crate::tool::Progress;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
+    let (mut settings, paths) = session::settings(flags)?;
+    settings.tools.get_or_insert_with(|| vec!["all".into()]);
+    let (counter, warnings) = config::counter(&settings, &paths, approver(flags.approve, screen)).await?;
+    for warning in warnings {
+        screen.say(Ink::Yellow, &format!("warning: {warning}"));
+    }
+    let registered = counter.toolbox.named(tool).ok_or_else(|| {
+        Failure::usage(format!("there is no tool {tool}")).help("`ossicle tool list` names those that there are")
+    })?;
+    let shown = screen.clone();
+    let progress = Progress::to(move |words| shown.wait(&terminal::line(words)));
+    let called = counter.caller.call(1, registered, arguments, &CancellationToken::new(), progress).await;
+    screen.settle();
+    let called = called.map_err(config::ConfigError::from)?;
+    // What the model would read begins so; here the program says it in its own way.
+    let text = called.text.strip_prefix("error: ").unwrap_or(&called.text).to_owned();
+    match called.outcome {
+        CallOutcome::Ok => Ok(screen.answer(&called.text)?),
+        CallOutcome::Denied => Err(Failure::new(exit::DENIED, text)),
+        CallOutcome::Error | CallOutcome::Cancelled => Err(Failure::new(exit::FAILURE, text)),
+    }
+}
