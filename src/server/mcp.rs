@@ -237,6 +237,7 @@ mod tests {
     async fn served() -> (RunningService<RoleClient, ()>, Journal, tokio::task::JoinHandle<io::Result<()>>) {
         let world = World::real();
         let journal = Journal::in_memory(&world).await.unwrap();
+        journal.append(Record::TurnStarted { text: String::new() }).await.unwrap();
         let mut toolbox = Toolbox::default();
         for (id, effect) in [("odd.draw", Effect::Pure), ("odd.wait", Effect::Read), ("odd.post", Effect::Send)] {
             let tool = NativeTool::new(id, "Odd.", async |_: Nothing| Ok(String::new())).unwrap();
@@ -297,8 +298,8 @@ mod tests {
         let request = || CallToolRequest::new(CallToolRequestParams::new("odd_wait")).into();
         let waiting =
             client.peer().send_request_with_option(request(), PeerRequestOptions::no_options()).await.unwrap();
-        while journal.replay().await.unwrap().entries.is_empty() {
-            tokio::task::yield_now().await;
+        while journal.replay().await.unwrap().entries.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         waiting.cancel(None).await.unwrap();
         while ends(&journal).await.is_empty() {
@@ -307,7 +308,7 @@ mod tests {
         // And when the client goes away.
         let _waiting =
             client.peer().send_request_with_option(request(), PeerRequestOptions::no_options()).await.unwrap();
-        while journal.replay().await.unwrap().entries.len() < 3 {
+        while journal.replay().await.unwrap().entries.len() < 4 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         drop(client);
