@@ -12,7 +12,7 @@ mod project;
 mod wiring;
 
 pub use file::Settings;
-pub use mcp::{Connected, McpEntry, McpServers, Seen, SeenTool, import};
+pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter, terminal_is_plain};
 pub use wiring::{Counter, Opened, counter, egress, open, policy, prompt, toolbox};

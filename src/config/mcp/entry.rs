@@ -139,8 +139,11 @@ impl McpEntry {
     }
 }
 
-/// The servers in a JSON file of another program, each with what of it is not understood.
-pub fn import(text: &str) -> Result<Vec<(String, Result<McpEntry, String>)>, String> {
+/// A server of another program's by its name, or why it is none for us.
+pub type Imported = (String, Result<McpEntry, String>);
+
+/// The servers in a JSON file of another program.
+pub fn import(text: &str) -> Result<Vec<Imported>, String> {
     let file: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
     // Some editors say only `servers`.
     let servers = file.get("mcpServers").or_else(|| file.get("servers")).and_then(Value::as_object);

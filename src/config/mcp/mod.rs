@@ -9,7 +9,7 @@ mod loosen;
 mod pins;
 
 pub use connect::{Connected, connect};
-pub use entry::{McpEntry, import};
+pub use entry::{Imported, McpEntry, import};
 pub use pins::{Seen, SeenTool};
 
 use super::{ConfigError, Paths, paths};
