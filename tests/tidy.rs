@@ -46,6 +46,9 @@ const LONG_FILES: &[(&str, &str)] = &[];
 
 const FORBIDDEN: &[&str] = &["todo!(", "unimplemented!(", "dbg!(", "#[ignore", "fn get_", "FIXME", "XXX"];
 
+/// Methods whose names a trait of another crate prescribes.
+const PRESCRIBED: &[&str] = &["fn get_info(&self)", "fn get_stream("];
+
 const VAGUE_NAMES: &[&str] = &["common.rs", "util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs"];
 
 struct Source {
@@ -283,7 +286,7 @@ fn nothing_is_left_behind() {
     for source in sources.iter().filter(|source| source.path != "tests/tidy.rs") {
         for (n, line) in source.text.lines().enumerate() {
             for word in FORBIDDEN {
-                if line.contains(word) {
+                if line.contains(word) && !PRESCRIBED.iter().any(|name| line.contains(name)) {
                     broken.push(format!("{}:{}: {word}", source.path, n + 1));
                 }
             }

@@ -9,12 +9,14 @@ use super::{args, session, terminal};
 use crate::agent::CallOutcome;
 use crate::config;
 use crate::tool::Progress;
+use crate::tool::mcp::PACKAGE;
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (mut settings, paths) = session::settings(flags)?;
     settings.tools.get_or_insert_with(|| vec!["all".into()]);
-    let (counter, warnings) = config::counter(&settings, &paths, approver(flags.approve, screen)).await?;
+    let approver = approver(flags.approve, screen);
+    let (counter, warnings) = config::counter(&settings, &paths, approver, server_of(tool)).await?;
     for warning in warnings {
         screen.say(Ink::Yellow, &format!("warning: {warning}"));
     }
@@ -25,6 +27,7 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
     let progress = Progress::to(move |words| shown.wait(&terminal::line(words)));
     let called = counter.caller.call(1, registered, arguments, &CancellationToken::new(), progress).await;
     screen.settle();
+    counter.servers.close().await;
     let called = called.map_err(config::ConfigError::from)?;
     // What the model would read begins so; here the program says it in its own way.
     let text = called.text.strip_prefix("error: ").unwrap_or(&called.text).to_owned();
@@ -33,4 +36,11 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
         CallOutcome::Denied => Err(Failure::new(exit::DENIED, text)),
         CallOutcome::Error | CallOutcome::Cancelled => Err(Failure::new(exit::FAILURE, text)),
     }
+}
+
+/// The MCP server whose tool this is, by either of its names.
+fn server_of(tool: &str) -> Option<&str> {
+    let rest = tool.strip_prefix(PACKAGE)?;
+    let end = rest.find('.').or_else(|| rest.find("__")).unwrap_or(rest.len());
+    Some(&rest[..end])
 }

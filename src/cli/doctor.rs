@@ -2,7 +2,7 @@
 
 use super::report::{Failure, exit};
 use super::{args, session, terminal};
-use crate::config::{self, ConfigError, Paths, Settings};
+use crate::config::{self, ConfigError, McpServers, Paths, Settings};
 use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
 use crate::policy::ToolId;
@@ -44,6 +44,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         }
         Err(error) => findings.bad("model", &error)?,
     }
+    findings.record("mcp", servers(paths))?;
     let known = match config::toolbox(settings, paths) {
         Ok((toolbox, problems)) => {
             let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
@@ -78,6 +79,12 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
 
 fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
     Ok(Inspection::of(settings.model.clone().unwrap_or_default().open()?))
+}
+
+/// The MCP servers by name. They are not started.
+fn servers(paths: &Paths) -> Result<String, ConfigError> {
+    let names: Vec<String> = McpServers::new(paths).all()?.into_keys().collect();
+    Ok(if names.is_empty() { "no servers".into() } else { names.join(", ") })
 }
 
 async fn journal(paths: &Paths) -> Result<String, ConfigError> {

@@ -186,7 +186,7 @@ impl Shop<'_> {
     /// Starts a server, has it tell its tools, and ends it.
     async fn look(&self, name: &str, entry: &McpEntry) -> Result<Look, Failure> {
         if self.settings.offline {
-            return Err(Failure::usage("offline, MCP servers are not started").help("leave --offline out"));
+            return Err(Failure::new(exit::OFFLINE, "offline, MCP servers are not started").help("leave --offline out"));
         }
         // What leaves the machine for a look is on record too; a program needs no way out.
         let egress = if entry.is_program() { None } else { config::egress(&self.settings, &self.paths).await? };

@@ -20,8 +20,10 @@ pub(super) async fn mcp_server(flags: &args::Session, serve: ServeMcp, screen: &
         args::Approve::Ask | args::Approve::Never => args::Approve::Never,
         args::Approve::Always => args::Approve::Always,
     };
-    let (settings, paths) = session::settings(flags)?;
-    let (counter, warnings) = config::counter(&settings, &paths, approver(approve, screen)).await?;
+    let (mut settings, paths) = session::settings(flags)?;
+    settings.tools.get_or_insert_with(|| vec!["all".into()]);
+    // The tools of MCP servers are not ours to offer; and one of them may be this very program.
+    let (counter, warnings) = config::counter(&settings, &paths, approver(approve, screen), None).await?;
     for warning in warnings {
         screen.say(Ink::Yellow, &format!("warning: {warning}"));
     }

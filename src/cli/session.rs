@@ -6,6 +6,7 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use crate::agent::{Agent, Answer, EventSink};
 use crate::config::{self, Paths, Settings};
+use crate::tool;
 use std::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +81,7 @@ pub(super) async fn watch_interrupts(screen: Screen) {
     while tokio::signal::ctrl_c().await.is_ok() {
         let Some(turn) = running_turn().take() else {
             screen.settle();
+            tool::mcp::kill_all();
             // The journal is safe at any moment; what hangs is left behind.
             std::process::exit(exit::INTERRUPTED.into());
         };

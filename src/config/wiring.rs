@@ -13,8 +13,8 @@ use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
-use crate::tool::Toolbox;
 use crate::tool::wasm::{self, Package, Surroundings};
+use crate::tool::{self, Tool, Toolbox};
 use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,19 +47,11 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let journal = journal(&settings, paths, &world).await?;
     // Offline there is no way out at all.
     let egress = (!settings.offline).then(|| Egress::new(world.clone(), Arc::new(journal.clone())));
-    let connecting = tokio::spawn({
-        let (paths, egress, is_constrained) = (paths.clone(), egress.clone(), !settings.no_grammar);
-        async move { mcp::connect(&paths, egress, is_constrained).await }
-    });
-    let (mut toolbox, mut problems) = tools(&world, egress, &settings, paths)?;
-    let mut servers = connecting.await??;
-    problems.append(&mut servers.warnings);
-    for tool in servers.tools.drain(..) {
-        problems.extend(toolbox.register(Arc::new(tool)).err().map(|error| format!("{error}; it is left out")));
-    }
-    let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
-    let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
-    warnings.extend(problems);
+    let is_wanted = |server: &str| is_server_chosen(server, &settings);
+    let mut servers = mcp::connect(paths, egress.clone(), !settings.no_grammar, is_wanted).await?;
+    let (toolbox, problems) = tools(&world, egress, &settings, paths, &mut servers)?;
+    let warnings = warnings(&policy, &toolbox, problems);
+    let max_call_time = limits(&settings).max_call_time.max(servers.longest_call());
     let mut builder = Agent::builder()
         .template(template(paths)?)
         .project(project(&settings, paths))
@@ -68,7 +60,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         .policy(policy)
         .approver(approver)
         .journal(journal)
-        .limits(limits(&settings))
+        .limits(Limits { max_call_time, ..limits(&settings) })
         .attachments(paths.attachments())
         .max_declared(settings.max_declared_tools.unwrap_or(MAX_DECLARED))
         .constrained(!settings.no_grammar)
@@ -90,10 +82,12 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
 
 /// Tools without a model, for callers from elsewhere.
 pub struct Counter {
-    /// The bundled and the added ones. Not those of MCP servers: they are somebody else's to offer.
+    /// The bundled and the added ones, and those of the one MCP server that was asked for.
     pub toolbox: Toolbox,
     /// Calls them, in a session of its own in the journal.
     pub caller: Caller,
+    /// The MCP server, if one was asked for.
+    pub servers: Connected,
 }
 
 /// A counter as the settings want it, and what looks like a mistake and stops nothing.
@@ -101,17 +95,27 @@ pub async fn counter(
     settings: &Settings,
     paths: &Paths,
     approver: Arc<dyn Approver>,
+    server: Option<&str>,
 ) -> Result<(Counter, Vec<String>), ConfigError> {
     let world = world(settings);
     let policy = policy(settings, paths)?;
     let journal = journal_without_model(settings, paths, &world).await?;
     let egress = (!settings.offline).then(|| Egress::new(world.clone(), Arc::new(journal.clone())));
-    let (toolbox, problems) = tools(&world, egress, settings, paths)?;
+    let mut servers = match server {
+        Some(server) => mcp::connect(paths, egress.clone(), false, |name| name == server).await?,
+        None => Connected::default(),
+    };
+    let (toolbox, problems) = tools(&world, egress, settings, paths, &mut servers)?;
+    let warnings = warnings(&policy, &toolbox, problems);
+    let max_time = limits(settings).max_call_time.max(servers.longest_call());
+    let caller = Caller { policy, approver, journal, world, attachments: Some(paths.attachments()), max_time };
+    Ok((Counter { toolbox, caller, servers }, warnings))
+}
+
+/// What looks like a mistake and stops nothing: of the policy, and of the tools.
+fn warnings(policy: &Policy, toolbox: &Toolbox, problems: Vec<String>) -> Vec<String> {
     let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
-    let mut warnings: Vec<String> = policy.check(&known).iter().map(ToString::to_string).collect();
-    warnings.extend(problems);
-    let (attachments, max_time) = (Some(paths.attachments()), limits(settings).max_call_time);
-    Ok((Counter { toolbox, caller: Caller { policy, approver, journal, world, attachments, max_time } }, warnings))
+    policy.check(&known).iter().map(ToString::to_string).chain(problems).collect()
 }
 
 /// The way out for a command that is no session, on record all the same. None offline.
@@ -148,7 +152,7 @@ fn world(settings: &Settings) -> World {
 
 /// The tools as a session would have them, without a model, and why added packages are left out.
 pub fn toolbox(settings: &Settings, paths: &Paths) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    tools(&World::real(), None, settings, paths)
+    tools(&World::real(), None, settings, paths, &mut Connected::default())
 }
 
 /// The policy as a session would have it.
@@ -195,13 +199,14 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
 const FIRST: [&str; 5] = ["calc", "clock", "notes", "files", "fetch"];
 const FOR_STAPES: [&str; 3] = ["calc", "clock", "notes"];
 
-/// The tools in the order in which models read of them: the first of the bundled packages, those that the user added, the
-/// rest. One of the user's that cannot be used is left out, and why: a session must not fail for a tool that it may not need.
+/// The tools in the order in which models read of them: the first of the bundled packages, those that the user added, those of
+/// MCP servers, the rest. One of the user's that cannot be used is left out, and why: a session must not fail for a tool that it may not need.
 fn tools(
     world: &World,
     egress: Option<Egress>,
     settings: &Settings,
     paths: &Paths,
+    servers: &mut Connected,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress)?;
     let surroundings = Arc::new(surroundings(settings, paths));
@@ -212,8 +217,10 @@ fn tools(
         .into_iter()
         .flat_map(|package| following(paths.packages().join(package.name()), package, &host, &surroundings));
     let bundled = |packages: Vec<Package>| packages.into_iter().flat_map(|package| host.load(package, &surroundings));
+    let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
+    problems.append(&mut servers.warnings);
     let mut toolbox = Toolbox::default();
-    for tool in bundled(first).chain(added).chain(bundled(rest)) {
+    for tool in bundled(first).chain(added).chain(borrowed).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
@@ -234,6 +241,13 @@ fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
         Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
         None => !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !is_bundled(&id.package),
     }
+}
+
+/// Whether any tool of this MCP server could be one of the session's.
+fn is_server_chosen(server: &str, settings: &Settings) -> bool {
+    let package = format!("{}{server}", tool::mcp::PACKAGE);
+    let is_of_it = |word: &String| word == "all" || word.split('.').next() == Some(package.as_str());
+    settings.tools.as_ref().is_none_or(|words| words.iter().any(is_of_it))
 }
 
 fn is_meant(word: &str, id: &ToolId) -> bool {

@@ -181,3 +181,137 @@ fn attached(attachment: Attachment) -> ContentBlock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Caller;
+    use crate::config::Connected;
+    use crate::journal::{CallEnd, Journal, Record};
+    use crate::policy::{Approval, Approver, Grant, Pending, Policy};
+    use crate::tool::native::NativeTool;
+    use crate::tool::{Output, ToolError, Toolbox};
+    use crate::world::World;
+    use async_trait::async_trait;
+    use rmcp::model::CallToolRequest;
+    use rmcp::service::{PeerRequestOptions, RunningService};
+    use rmcp::{RoleClient, service::ServerSink};
+    use std::time::Duration;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Approver for Nobody {
+        async fn approve(&self, _: &Pending) -> Approval {
+            Approval::NobodyThere
+        }
+    }
+
+    /// Draws, or waits for ever.
+    struct Odd(NativeTool);
+
+    #[async_trait]
+    impl crate::tool::Tool for Odd {
+        fn spec(&self) -> &ToolSpec {
+            self.0.spec()
+        }
+
+        async fn call(&self, _: Value, _: Grant, progress: &Progress) -> Result<Output, ToolError> {
+            progress.say("thinking");
+            if self.0.spec().id.tool == "wait" {
+                std::future::pending::<()>().await;
+            }
+            let file = |name: &str, media_type: &str| Attachment {
+                name: name.into(),
+                media_type: media_type.into(),
+                data: b"hi".to_vec(),
+            };
+            let attachments = vec![file("a.png", "image/png"), file("../b.csv", "text/csv")];
+            Ok(Output { text: "drawn".into(), attachments })
+        }
+    }
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Nothing {}
+
+    async fn served() -> (RunningService<RoleClient, ()>, Journal, tokio::task::JoinHandle<io::Result<()>>) {
+        let world = World::real();
+        let journal = Journal::in_memory(&world).await.unwrap();
+        let mut toolbox = Toolbox::default();
+        for (id, effect) in [("odd.draw", Effect::Pure), ("odd.wait", Effect::Read), ("odd.post", Effect::Send)] {
+            let tool = NativeTool::new(id, "Odd.", async |_: Nothing| Ok(String::new())).unwrap();
+            toolbox.register(Arc::new(Odd(tool.with_effect(effect)))).unwrap();
+        }
+        let caller = Caller {
+            policy: Policy::default(),
+            approver: Arc::new(Nobody),
+            journal: journal.clone(),
+            world,
+            attachments: None,
+            max_time: Duration::from_secs(60),
+        };
+        let counter = Counter { toolbox, caller, servers: Connected::default() };
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let serving = tokio::spawn(serve_on(counter, ours));
+        (().serve(theirs).await.unwrap(), journal, serving)
+    }
+
+    async fn ends(journal: &Journal) -> Vec<CallEnd> {
+        let entries = journal.replay().await.unwrap().entries;
+        let end = |record| match record {
+            Record::CallFinished { end, .. } => Some(end),
+            _ => None,
+        };
+        entries.into_iter().filter_map(|entry| end(entry.record)).collect()
+    }
+
+    async fn call(peer: &ServerSink, name: &'static str) -> CallToolResult {
+        match peer.call_tool_once(CallToolRequestParams::new(name)).await.unwrap() {
+            CallToolResponse::Complete(result) => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn effects_become_hints_and_files_content() {
+        let (client, journal, _serving) = served().await;
+        let tools = client.peer().list_all_tools().await.unwrap();
+        let hints: Vec<_> = tools.iter().map(|tool| tool.annotations.clone().unwrap()).collect();
+        let of = |hints: &ToolAnnotations| (hints.read_only_hint.unwrap(), hints.open_world_hint.unwrap());
+        assert_eq!(hints.iter().map(of).collect::<Vec<_>>(), [(true, false), (true, false), (false, true)]);
+        let drawn = call(client.peer(), "odd_draw").await;
+        assert!(drawn.content[0].as_text().unwrap().text.starts_with("drawn\n"), "{drawn:?}");
+        assert_eq!(drawn.content[1].as_image().unwrap().data, "aGk=");
+        let json = json!(drawn.content[2]);
+        assert_eq!(
+            (&json["resource"]["uri"], &json["resource"]["blob"]),
+            (&json!("attachment:///.._b.csv"), &json!("aGk="))
+        );
+        assert_eq!(call(client.peer(), "odd_post").await.is_error, Some(true));
+        assert_eq!(ends(&journal).await, [CallEnd::Ok], "the denied one never began");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_is_stopped_and_recorded() {
+        let (client, journal, serving) = served().await;
+        let request = || CallToolRequest::new(CallToolRequestParams::new("odd_wait")).into();
+        let waiting =
+            client.peer().send_request_with_option(request(), PeerRequestOptions::no_options()).await.unwrap();
+        while journal.replay().await.unwrap().entries.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        waiting.cancel(None).await.unwrap();
+        while ends(&journal).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // And when the client goes away.
+        let _waiting =
+            client.peer().send_request_with_option(request(), PeerRequestOptions::no_options()).await.unwrap();
+        while journal.replay().await.unwrap().entries.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(client);
+        serving.await.unwrap().unwrap();
+        assert_eq!(ends(&journal).await, [CallEnd::Cancelled, CallEnd::Cancelled]);
+    }
+}

@@ -3,6 +3,8 @@
 use crate::home::Home;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 const OSSICLE: &str = env!("CARGO_BIN_EXE_ossicle");
 
@@ -58,20 +60,25 @@ fn after_seeing_what_a_server_offers_and_can_give_them_back() {
 }
 
 #[test]
-fn and_the_model_calls_one_after_a_yes() {
+fn and_calls_one_through_the_gate() {
     let home = Home::new();
     let path = server(&home, WEATHER, "text 'sunny, 21 degrees'");
     home.run(&["mcp", "add", "-y", "weather", "--", "sh", &path]).exits(0);
-    let question = "What is the weather in Paris?";
-    let ran = home.run(&["run", "--json", "--approve", "always", question]).exits(0);
-    let lines = ran.lines();
-    let called = |line: &&Value| line["type"] == "item.completed" && line["item"]["type"] == "tool_call";
-    let call = lines.iter().find(called).unwrap_or_else(|| panic!("{}", ran.stdout));
-    let expect = (&json!("mcp__weather.get_weather"), &json!("sunny, 21 degrees"));
-    assert_eq!((&call["item"]["tool"], &call["item"]["output"]), expect, "{}", ran.stdout);
-    // Where nobody can be asked, it is a no.
-    let ran = home.run(&["run", question]).exits(4);
-    assert!(ran.stderr.contains("wants the user's approval"), "{}", ran.stderr);
+    let arguments = r#"{"city": "Paris"}"#;
+    for name in ["mcp__weather.get_weather", "mcp__weather__get_weather"] {
+        let ran = home.run(&["tool", "call", name, arguments, "--approve", "always"]).exits(0);
+        assert_eq!(ran.stdout.trim(), "sunny, 21 degrees");
+        // Where nobody can be asked, it is a no.
+        assert!(home.run(&["tool", "call", name, arguments]).exits(4).stderr.contains("nobody can be asked"));
+    }
+    let journal = home.journal();
+    for record in ["mcp__weather.get_weather", "call_intended", "call_finished", "call_denied", "sunny, 21"] {
+        assert!(journal.contains(record), "{record}");
+    }
+    // A server that is not one of the session's is not even started.
+    home.write("server.sh", "touch was-started");
+    let ran = home.run(&["run", "--tools", "calc", "What is 23 * 47?"]).exits(0);
+    assert!(!ran.stderr.contains("weather") && !home.path().join("was-started").exists(), "{}", ran.stderr);
 }
 
 #[test]
@@ -148,17 +155,25 @@ enabled = false
 #[test]
 fn and_is_not_overrun_by_names_words_or_numbers() {
     let home = Home::new();
-    let book = "x".repeat(20_000);
+    let (book, long) = ("x".repeat(20_000), "l".repeat(70));
     let list = format!(
         r#"many=$(tool first One.); n=0
       while [ $n -lt 1000 ]; do many="$many,$(tool "t$n" .)"; n=$((n+1)); done
-      many="$(tool 'b\u001b[2J\u202e' 'c\u001b]52;c;eA==\u0007'),$(tool a.b A),$(tool a_b B),$(tool book {book}),$many"
+      many="$(tool 'b\u001b[2J\u202e' 'c\u001b]52;c;eA==\u0007'),$(tool a.b A),$(tool a_b B),$(tool book {book}),$(tool {long} L),$many"
       tools "$many""#
     );
     let path = server(&home, &list, "text fine");
     let ran = home.run(&["mcp", "add", "-y", "many", "--", "sh", &path]).exits(0);
     assert!(!ran.stderr.chars().any(|c| c.is_control() && c != '\n'), "{:?}", ran.stderr);
-    for words in ["mcp__many.b__2J_", r"c\e]52;c;eA==\u{7}", "`book`", "20000 bytes", "a_b", "more than 128 tools"] {
+    for words in [
+        "mcp__many.b__2J_",
+        r"c\e]52;c;eA==\u{7}",
+        "`book`",
+        "20000 bytes",
+        "a_b",
+        "1 to 64 letters",
+        "more than 128 tools",
+    ] {
         assert!(ran.stderr.contains(words), "{words} in {}", ran.stderr);
     }
     home.run(&["mcp", "add", "-y", "silent", "--", "sh", "-c", "exec sleep 600"]).exits(1);
@@ -179,8 +194,9 @@ fn only_while_the_network_is_there() {
     fs::write(&path, format!("touch {}", started.display())).unwrap();
     let ran = home.run(&["run", "--offline", "What is 6 * 7?"]).exits(0);
     assert!(ran.stderr.contains("offline: MCP servers are not started: `weather`"), "{}", ran.stderr);
-    home.run(&["--offline", "mcp", "approve", "weather"]).exits(2);
-    home.run(&["--offline", "mcp", "add", "-y", "other", "--", "sh", &path]).exits(2);
+    home.run(&["--offline", "mcp", "approve", "weather"]).exits(5);
+    home.run(&["--offline", "mcp", "add", "-y", "other", "--", "sh", &path]).exits(5);
+    home.run(&["--offline", "tool", "call", "mcp__weather.get_weather", "{\"city\": \"Paris\"}"]).exits(2);
     assert!(!started.exists());
 }
 
@@ -278,4 +294,98 @@ fn and_lends_ours_through_the_same_gate() {
     // Whoever starts it and says nothing ends it too.
     home.pipe(&["mcp-server"], "").exits(0);
     assert_eq!(home.pipe(&["mcp-server"], "garbage\n{}\n").exits(0).stdout.matches("result").count(), 0);
+}
+
+/// A service on loopback: under `/mcp` one that answers with plain JSON, under other paths one that does not.
+fn service() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut n_bytes = 0;
+    while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
+        let header = line.lines().last().unwrap_or_default().to_ascii_lowercase();
+        n_bytes = header.strip_prefix("content-length: ").map_or(n_bytes, |n| n.trim().parse().unwrap());
+    }
+    let mut body = vec![0; n_bytes];
+    reader.read_exact(&mut body).unwrap();
+    let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let tool = json!({ "name": "t", "description": "T.", "inputSchema": { "type": "object", "properties": {} } });
+    let result = match message["method"].as_str().unwrap_or_default() {
+        "initialize" => json!({ "protocolVersion": "2025-06-18", "capabilities": { "tools": {} },
+            "serverInfo": { "name": "plain", "version": "1" } }),
+        "tools/list" => json!({ "tools": [tool] }),
+        _ => json!({ "content": [{ "type": "text", "text": "from afar" }] }),
+    };
+    let (status, kind, body) = match path.as_str() {
+        "/mcp" if message["id"].is_null() => ("202 Accepted", "text/plain", String::new()),
+        "/mcp" => {
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+            ("200 OK", "application/json", answer.to_string())
+        }
+        "/html" => ("200 OK", "text/html", "<h1>\u{1b}[2JWelcome</h1>".into()),
+        "/broken" => ("500 Oops", "text/plain", "out of order".into()),
+        "/locked" => ("401 No", "text/plain", String::new()),
+        "/moved" => ("302 Gone\r\nlocation: http://127.0.0.1:1/mcp", "text/plain", String::new()),
+        "/mute" => {
+            std::thread::sleep(std::time::Duration::from_secs(30));
+            return;
+        }
+        // A stream of one event that never ends.
+        "/endless" => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
+            while stream.write_all(&b"data: x\n".repeat(100_000)).is_ok() {}
+            return;
+        }
+        _ => ("404 No", "text/plain", "not here".into()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+}
+
+#[test]
+fn from_a_service_and_it_is_on_record() {
+    let home = Home::new();
+    let base = format!("http://{}", service());
+    let ran = home.run(&["mcp", "add", "-y", "afar", "--url", &format!("{base}/mcp")]).exits(0);
+    assert!(ran.stderr.contains("afar: plain 1") && ran.stderr.contains("mcp__afar.t"), "{}", ran.stderr);
+    let ran = home.run(&["tool", "call", "--approve", "always", "mcp__afar.t"]).exits(0);
+    assert_eq!(ran.stdout.trim(), "from afar");
+    assert!(home.journal().contains(&format!("{base}/mcp")), "the ledger has it");
+    for (path, words) in [
+        ("html", "answered HTTP 200 and no message: <h1>\\e[2JWelcome"),
+        ("broken", "answered HTTP 500 and no message: out of order"),
+        ("locked", "wants a key"),
+        ("moved", "http://127.0.0.1:1/mcp"),
+        ("absent", "HTTP 404"),
+        ("mute", "did not answer within 1s"),
+        ("endless", "more than 16777216 bytes"),
+    ] {
+        let toml = format!(
+            "[mcp_servers.x]\nurl = \"{base}/{path}\"\nstartup_timeout_sec = {}\n",
+            if path == "mute" { 1 } else { 20 }
+        );
+        home.write("config/mcp.toml", &toml);
+        let ran = home.run(&["mcp", "approve", "-y", "x"]).exits(1);
+        let told =
+            ran.stderr.replace("\n", " ").split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(told.contains(words), "{path}: {}", ran.stderr);
+    }
+    for url in ["ftp://x.test/mcp", "http://me:word@x.test/mcp", "nonsense"] {
+        home.run(&["mcp", "add", "-y", "odd", "--url", url]).exits(2);
+    }
 }

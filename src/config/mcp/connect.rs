@@ -10,6 +10,7 @@ use crate::harmony::Declaration;
 use crate::tool::Tool;
 use crate::tool::mcp::{Client, RemoteTool, select};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The servers of a session, with their tools.
@@ -22,12 +23,17 @@ pub struct Connected {
     clients: Vec<Arc<Client>>,
 }
 
-/// Starts all enabled servers at once and waits until each has told its tools, or has had its time for it. Where there is no
+/// Starts all enabled servers that are wanted at once and waits until each has told its tools, or has had its time for it. Where there is no
 /// way out, none is: a program is not confined, and would not know.
-pub async fn connect(paths: &Paths, egress: Option<Egress>, is_constrained: bool) -> Result<Connected, ConfigError> {
+pub async fn connect(
+    paths: &Paths,
+    egress: Option<Egress>,
+    is_constrained: bool,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Connected, ConfigError> {
     let servers = McpServers::new(paths);
     let mut entries = servers.all()?;
-    entries.retain(|_, entry| entry.is_enabled());
+    entries.retain(|name, entry| entry.is_enabled() && is_wanted(name));
     let mut connected = Connected::default();
     let Some(egress) = egress else {
         let names: Vec<_> = entries.keys().map(|name| format!("`{name}`")).collect();
@@ -90,6 +96,11 @@ fn tool(tool: RemoteTool, is_constrained: bool) -> Result<RemoteTool, String> {
 }
 
 impl Connected {
+    /// The longest time that a call of one of them may take.
+    pub fn longest_call(&self) -> Duration {
+        self.clients.iter().map(|client| client.server().call_time).max().unwrap_or_default()
+    }
+
     /// Ends the servers. Each has a moment to go by itself.
     pub async fn close(self) {
         drop(self.tools);

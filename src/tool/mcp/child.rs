@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -25,9 +25,27 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(300);
 
 /// A running server. Dropped, it is killed.
 pub(super) struct Child {
-    process: Box<dyn ChildWrapper>,
+    process: Arc<Process>,
     words: LastWords,
     listening: JoinHandle<()>,
+}
+
+type Process = tokio::sync::Mutex<Box<dyn ChildWrapper>>;
+
+/// All that run. A process that ends without unwinding has nobody else who knows them.
+static RUNNING: Mutex<Vec<Weak<Process>>> = Mutex::new(Vec::new());
+
+/// Kills every server of this process, for one that is about to end at once.
+pub fn kill_all() {
+    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    running.iter().filter_map(Weak::upgrade).for_each(|process| kill(&process));
+}
+
+/// Kills the group, if anybody is left of it. Where somebody waits for its end already, it has been told.
+fn kill(process: &Process) {
+    if let Ok(mut process) = process.try_lock() {
+        let _ = process.start_kill();
+    }
 }
 
 #[derive(Clone, Default)]
@@ -61,15 +79,22 @@ impl Child {
         let stderr = process.stderr().take().ok_or_else(missing)?;
         let words = LastWords::default();
         let listening = tokio::spawn(listen(server.to_owned(), stderr, words.clone()));
+        let process = Arc::new(Process::new(process));
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|process| process.strong_count() > 0);
+        running.push(Arc::downgrade(&process));
         Ok((Self { process, words, listening }, stdout, stdin))
     }
 
     /// How it ended, if it did, and what it said last on stderr: half a sentence that begins with a comma, or nothing.
     pub(super) async fn last_words(&mut self) -> String {
-        // Its last lines may still be on their way.
-        let _ = tokio::time::timeout(LAST_WORDS_TIME, &mut self.listening).await;
-        let ended = match self.process.try_wait() {
-            Ok(Some(status)) => format!("; it ended with {status}"),
+        // Its last lines may still be on their way, and after them the news of its end.
+        let has_ended =
+            self.listening.is_finished() || tokio::time::timeout(LAST_WORDS_TIME, &mut self.listening).await.is_ok();
+        let mut process = self.process.lock().await;
+        let wait = if has_ended { LAST_WORDS_TIME } else { Duration::ZERO };
+        let ended = match tokio::time::timeout(wait, process.wait()).await {
+            Ok(Ok(status)) => format!("; it ended with {status}"),
             _ => String::new(),
         };
         let words: Vec<String> = self.words.lines().iter().cloned().collect();
@@ -77,8 +102,9 @@ impl Child {
     }
 
     /// Waits until it has gone by itself, because its stdin is closed, and not much longer.
-    pub(super) async fn end(mut self) {
-        if tokio::time::timeout(PATIENCE, self.process.wait()).await.is_err() {
+    pub(super) async fn end(self) {
+        let mut process = self.process.lock().await;
+        if tokio::time::timeout(PATIENCE, process.wait()).await.is_err() {
             tracing::debug!("an MCP server did not end when its input did; it is killed");
         }
     }
@@ -86,14 +112,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It fails when nobody of the group is there any more.
-        let _ = self.process.start_kill();
+        kill(&self.process);
     }
 }
 
 impl LastWords {
     fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, line: &[u8]) -> String {

@@ -13,6 +13,7 @@ mod result;
 #[cfg(test)]
 mod tests;
 
+pub use child::kill_all;
 pub use client::{Client, StartError};
 pub use offer::{Offer, select};
 pub use remote::{PACKAGE, RemoteTool};

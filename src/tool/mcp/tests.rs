@@ -118,6 +118,23 @@ async fn one_that_never_answers_costs_its_time_and_no_more() {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
+#[tokio::test]
+async fn what_it_tells_of_its_progress_reaches_whoever_waits() {
+    let told = r#"printf '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,%s}}\n'"#;
+    let token = r#"token=$(printf '%s' "$line" | sed -n 's/.*"progressToken":\([0-9]*\).*/\1/p')"#;
+    let call_ = format!(
+        r#"{token}; {told} "$token" '"progress":1,"total":2'; {told} "$token" '"progress":2,"message":"done"'; sleep 1; text fine"#
+    );
+    let (_, tool) = first(server(&script(r#"tools "$(tool t T.)""#, &call_))).await;
+    let words = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let progress = Progress::to({
+        let words = words.clone();
+        move |text| words.lock().unwrap().push(text.to_owned())
+    });
+    tool.call(json!({}), grant(&tool.spec().id), &progress).await.unwrap();
+    assert_eq!(*words.lock().unwrap(), ["1 of 2", "done"]);
+}
+
 /// Dropping a call tells the server, which may then stop its work.
 #[tokio::test]
 async fn a_call_that_is_dropped_is_cancelled() {
