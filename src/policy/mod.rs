@@ -7,6 +7,8 @@ mod file;
 mod grant;
 mod pattern;
 mod place;
+#[cfg(test)]
+mod reaching;
 
 pub use file::EgressRules;
 pub use file::{Answer, PolicyError, Rule};
@@ -118,11 +120,15 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Where a call with these arguments reaches.
+    /// Where a call with these arguments reaches. A path that is left out stands for the workspace.
     fn reach(&self, arguments: &Value, places: &Places) -> Reach {
+        let left_out = self.paths.iter().filter(|name| arguments.get(name).is_none());
         let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(normal_host));
         Reach {
-            paths: strings(&self.paths, arguments).map(|path| places.absolute(path)).collect(),
+            paths: strings(&self.paths, arguments)
+                .chain(left_out.map(|_| ""))
+                .map(|path| places.absolute(path))
+                .collect(),
             // What is no URL names no host, and is refused where it would be opened.
             hosts: strings(&self.urls, arguments).filter_map(host).collect(),
         }

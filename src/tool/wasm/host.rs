@@ -32,7 +32,7 @@ const MAX_STACK: usize = 1 << 20;
 const MAX_CALLS: usize = 32;
 
 /// What stays in memory between two calls, in bytes: to clear it costs less than to give it back and to ask for it again.
-const KEPT_MEMORY: usize = 128 << 10;
+const KEPT_MEMORY: usize = 256 << 10;
 const KEPT_TABLES: usize = 32 << 10;
 
 /// Runs components. One for all packages of a process, shared by cloning.
