@@ -5,7 +5,6 @@ use super::{args, session, terminal};
 use crate::config::{self, ConfigError, McpServers, Paths, Settings};
 use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
-use crate::policy::ToolId;
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
@@ -47,13 +46,12 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     findings.record("mcp", servers(paths))?;
     let known = match config::toolbox(settings, paths) {
         Ok((toolbox, problems)) => {
-            let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
-            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = toolbox.iter().map(|tool| tool.spec().id.to_string()).collect();
             findings.good("tools", &names.join(", "))?;
             for problem in problems {
                 findings.line("odd", "tools", &problem)?;
             }
-            known
+            config::known(&toolbox)
         }
         Err(error) => {
             findings.bad("tools", &error)?;

@@ -15,7 +15,7 @@ pub use file::Settings;
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter, terminal_is_plain};
-pub use wiring::{Counter, Opened, counter, egress, open, policy, prompt, toolbox};
+pub use wiring::{Counter, Opened, counter, egress, known, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;

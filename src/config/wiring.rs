@@ -112,10 +112,16 @@ pub async fn counter(
     Ok((Counter { toolbox, caller, servers }, warnings))
 }
 
+/// The tools that a policy may speak of: those of the session, and those that come along and were not chosen for it.
+pub fn known(toolbox: &Toolbox) -> Vec<ToolId> {
+    let bundled = wasm::bundled().unwrap_or_default();
+    let bundled = bundled.iter().flat_map(Package::tools);
+    toolbox.iter().map(|tool| tool.spec().id.clone()).chain(bundled.cloned()).collect()
+}
+
 /// What looks like a mistake and stops nothing: of the policy, and of the tools.
 fn warnings(policy: &Policy, toolbox: &Toolbox, problems: Vec<String>) -> Vec<String> {
-    let known: Vec<ToolId> = toolbox.iter().map(|tool| tool.spec().id.clone()).collect();
-    policy.check(&known).iter().map(ToString::to_string).chain(problems).collect()
+    policy.check(&known(toolbox)).iter().map(ToString::to_string).chain(problems).collect()
 }
 
 /// The way out for a command that is no session, on record all the same. None offline.

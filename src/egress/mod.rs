@@ -2,7 +2,7 @@
 //!
 //! What it is not: a place for policy; it asks the grant at each hop. There are no proxies, no cookies and no client that
 //! follows redirects by itself. Start at [`Egress::fetch`] for what tools and models name, at [`Egress::send`] for the
-//! user's own servers; [`url`] says which addresses are public.
+//! user's own servers; [`is_public`] says which addresses others may name.
 
 mod ledger;
 mod url;

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+type Listener = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Shared by the two sides of a call, by cloning.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Shared>);
@@ -13,7 +15,7 @@ pub struct Progress(Arc<Shared>);
 struct Shared {
     /// The most linear memory at once, in bytes; 0 when nobody measured it.
     memory: AtomicU64,
-    listener: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    listener: Option<Listener>,
 }
 
 impl Progress {

@@ -385,6 +385,11 @@ impl Package {
         wants.into_iter().flatten().chain(variables).chain(hosts).collect()
     }
 
+    /// The identities of its tools.
+    pub fn tools(&self) -> impl Iterator<Item = &ToolId> {
+        self.declarations.iter().map(|tool| &tool.id)
+    }
+
     /// Its tools and what each does.
     pub fn effects(&self) -> Vec<(&str, Effect)> {
         self.declarations.iter().map(|tool| (tool.id.tool.as_str(), tool.effect)).collect()
