@@ -149,9 +149,9 @@ impl AgentBuilder {
         self
     }
 
-    /// The folder for the files that calls make; without one they are dropped.
-    pub fn attachments(mut self, folder: PathBuf) -> Self {
-        self.attachments = Some(folder);
+    /// The folder for the files that calls make; without one, as it is unless told otherwise, they are dropped.
+    pub fn attachments(mut self, folder: Option<PathBuf>) -> Self {
+        self.attachments = folder;
         self
     }
 

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+/// Files that a call may make.
+const MAX_ATTACHMENTS: usize = 16;
+
 pub(super) const STOPPED: &str = "error: the turn was stopped";
 
 /// Whoever makes calls.
@@ -133,12 +136,20 @@ impl Caller {
         match ended {
             Ok(Ok(output)) => {
                 let mut text = output.text;
-                for (n, attachment) in (1..).zip(&output.attachments) {
+                let n_dropped = output.attachments.len().saturating_sub(MAX_ATTACHMENTS);
+                for (n, attachment) in (1..=MAX_ATTACHMENTS).zip(&output.attachments) {
+                    if stop.is_cancelled() {
+                        return Called::new(CallOutcome::Cancelled, STOPPED);
+                    }
                     let line = self.keep(id, n, attachment).await;
                     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                     text += &format!("{gap}{line}");
                 }
-                Called { outcome: CallOutcome::Ok, text, attachments: output.attachments }
+                if n_dropped > 0 {
+                    text += &format!("\n[{n_dropped} more files are not kept: a call may make {MAX_ATTACHMENTS}]");
+                }
+                let attachments = output.attachments.into_iter().take(MAX_ATTACHMENTS).collect();
+                Called { outcome: CallOutcome::Ok, text, attachments }
             }
             Ok(Err(error)) => Called::new(CallOutcome::Error, format!("error: {error}")),
             Err(crash) => {

@@ -10,6 +10,7 @@ use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
+use crate::policy::Effect;
 use crate::tool::{Progress, Registered};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
@@ -27,6 +28,9 @@ pub(super) enum Dispatched {
 /// How often the same call may run in a turn, and after how many repetitions the model is made to answer.
 const SAME_CALL_RUNS: usize = 3;
 const SAME_CALL_END: usize = 5;
+
+/// Words of a running call that wait to be shown.
+const MAX_WORDS: usize = 64;
 
 const SAME_CALL: &str = "error: this very call was made before in this turn; use the results above";
 
@@ -107,17 +111,19 @@ impl Agent {
         let author = tool.as_ref().map_or_else(|_| recipient.clone(), |tool| tool.recipient());
         turn.events.event(Event::CallStarted { id, tool: shown, arguments: arguments.clone() });
         let started = self.world.clock.elapsed();
-        let n_same =
-            *turn.calls.seen.entry((recipient, arguments.clone())).and_modify(|n_same| *n_same += 1).or_insert(1);
+        let this = (recipient, arguments.clone());
+        let n_same = *turn.calls.seen.entry(this.clone()).and_modify(|n_same| *n_same += 1).or_insert(1);
         let (outcome, text) = match tool {
             _ if turn.stop.is_cancelled() => (CallOutcome::Cancelled, STOPPED.into()),
             Err(unknown) => (CallOutcome::Error, format!("error: {unknown}")),
             Ok(_) if n_same > SAME_CALL_RUNS => (CallOutcome::Error, SAME_CALL.into()),
             Ok(registered) => {
-                let changes = registered.spec().effect.changes();
+                let effect = registered.spec().effect;
+                let (changes, sends) = (effect.changes(), effect != Effect::Write);
                 let called = self.run_call(turn, id, registered, &arguments).await?;
                 if called.outcome == CallOutcome::Ok && changes {
-                    turn.calls.seen.clear();
+                    // What was sent again and again counts on: its answer need not be another one.
+                    turn.calls.seen.retain(|call, _| sends && *call == this);
                 }
                 (called.outcome, self.readable(called.text))
             }
@@ -153,10 +159,10 @@ impl Agent {
         registered: &Registered,
         arguments: &str,
     ) -> Result<Called, AgentError> {
-        let (sender, mut words) = mpsc::unbounded_channel();
+        let (sender, mut words) = mpsc::channel(MAX_WORDS);
         let progress = Progress::to(move |text| {
-            // Nobody hears it when the turn is over.
-            let _ = sender.send(text.to_owned());
+            // Nobody hears it when the turn is over, or when there is too much of it.
+            let _ = sender.try_send(text.to_owned());
         });
         let stop = turn.stop.clone();
         let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &stop, progress));

@@ -60,7 +60,11 @@ pub(super) fn news(package: &Package, before: &Package) -> Vec<String> {
             Some(_) => {}
         }
     }
-    if new.memory_mib > old.memory_mib || new.time_ms > old.time_ms || new.output_bytes > old.output_bytes {
+    if new.memory_mib > old.memory_mib
+        || new.time_ms > old.time_ms
+        || new.output_bytes > old.output_bytes
+        || new.data_mib > old.data_mib
+    {
         news.push("higher limits".into());
     }
     news

@@ -10,6 +10,7 @@ use crate::agent::CallOutcome;
 use crate::config;
 use crate::tool::Progress;
 use crate::tool::mcp::PACKAGE;
+use std::io::{self, Write};
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
@@ -32,7 +33,10 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
     // What the model would read begins so; here the program says it in its own way.
     let text = called.text.strip_prefix("error: ").unwrap_or(&called.text).to_owned();
     match called.outcome {
-        CallOutcome::Ok => Ok(screen.answer(&called.text)?),
+        CallOutcome::Ok => {
+            let text = terminal::block(&called.text);
+            Ok(writeln!(io::stdout(), "{}", text.trim_end_matches('\n'))?)
+        }
         CallOutcome::Denied => Err(Failure::new(exit::DENIED, text)),
         CallOutcome::Error | CallOutcome::Cancelled => Err(Failure::new(exit::FAILURE, text)),
     }

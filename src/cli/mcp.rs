@@ -7,7 +7,7 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::config::{self, McpEntry, McpServers, Paths, Seen, Settings};
-use crate::policy::{Policy, Reach};
+use crate::policy::Policy;
 use crate::tool::mcp::{Client, Offer, RemoteTool, select};
 use crate::tool::{Tool, Toolbox};
 use serde_json::json;
@@ -224,8 +224,8 @@ impl Shop<'_> {
         for offer in &look.offers {
             let tool = RemoteTool::new(look.client.clone(), offer.clone());
             let spec = tool.spec();
-            let (answer, _) = self.policy.ruling(&spec.id, spec.effect, &Reach::default());
-            text += &format!("    {}  effect {}, policy {}\n", spec.id, spec.effect, answer.as_str());
+            let answer = self.policy.summary(&spec.id, spec.effect);
+            text += &format!("    {}  effect {}, policy {}\n", spec.id, spec.effect, answer);
             text += &words(&offer.description, &offer.parameters.to_string());
         }
         text

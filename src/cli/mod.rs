@@ -34,7 +34,7 @@ use screen::Screen;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the program with the process's arguments. Returns its exit code: 0 answered, 1 failure, 2 usage or configuration,
-/// 3 a limit, 4 a denied call, 6 no model, 130 interrupted. `serve_mcp` is the other edge, for `ossicle mcp-server`.
+/// 3 a limit, 4 a denied call, 5 forbidden while offline, 6 no model, 7 an unfit answer, 130 interrupted. `serve_mcp` is the other edge, for `ossicle mcp-server`.
 pub fn main(serve_mcp: ServeMcp) -> u8 {
     // Usage errors, help and version end here, with 2 or 0.
     let line = CommandLine::parse();

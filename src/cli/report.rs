@@ -76,6 +76,7 @@ impl Failure {
             exit::USAGE => "usage",
             exit::LIMIT => "limit",
             exit::DENIED => "denied",
+            exit::OFFLINE => "offline",
             exit::NO_MODEL => "no_model",
             exit::UNFIT => "unfit",
             exit::INTERRUPTED => "cancelled",

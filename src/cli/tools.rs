@@ -50,13 +50,14 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
             .iter()
             .map(|tool| {
                 let spec = tool.spec();
-                let (answer, rule) = policy.ruling(&spec.id, spec.effect, &Reach::default());
+                let (_, rule) = policy.ruling(&spec.id, spec.effect, &Reach::default());
+                let answer = policy.summary(&spec.id, spec.effect);
                 json!({
                     "id": spec.id.to_string(),
                     "description": spec.description,
                     "effect": spec.effect,
                     "recovery": spec.recovery,
-                    "decision": answer.as_str(),
+                    "decision": answer,
                     "rule": rule,
                     "parameters": spec.parameters,
                 })
@@ -82,9 +83,9 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
 fn lines(toolbox: &Toolbox, policy: &Policy) -> Vec<String> {
     let line = |tool: &crate::tool::Registered| {
         let spec = tool.spec();
-        let (answer, _) = policy.ruling(&spec.id, spec.effect, &Reach::default());
+        let answer = policy.summary(&spec.id, spec.effect);
         let first = terminal::line(spec.description.lines().next().unwrap_or_default());
-        format!("{:<16} {:<6} {:<6} {first}", spec.id.to_string(), spec.effect.as_str(), answer.as_str())
+        format!("{:<16} {:<6} {:<6} {first}", spec.id.to_string(), spec.effect.as_str(), answer)
     };
     toolbox.iter().map(line).collect()
 }
@@ -145,7 +146,7 @@ pub(super) async fn described(package: &Package, policy: &Policy, paths: &Paths)
     let limits = package.limits();
     let wants = package.wants();
     let mut text = format!(
-        "{} {}\n  component  {:.1} kB, sha256 {}\n  limits     {} MiB, {} ms, {} kB of output\n  wants      {}\n  tools\n",
+        "{} {}\n  component  {:.1} kB, sha256 {}\n  limits     {} MiB, {} ms, {} kB of output, {} MiB of data\n  wants      {}\n  tools\n",
         terminal::line(package.name()),
         terminal::line(package.version()),
         package.n_bytes() as f64 / 1e3,
@@ -153,7 +154,8 @@ pub(super) async fn described(package: &Package, policy: &Policy, paths: &Paths)
         limits.memory_mib,
         limits.time_ms,
         limits.output_bytes / 1000,
-        if wants.is_empty() { "nothing".into() } else { wants.join(", ") },
+        limits.data_mib,
+        if wants.is_empty() { "nothing".into() } else { terminal::line(&wants.join(", ")).into_owned() },
     );
     let host = Host::new(World::simulated(1), Some(paths.compiled()), None).map_err(config::ConfigError::from)?;
     host.check(package.clone()).await.map_err(|error| {
@@ -166,13 +168,13 @@ pub(super) async fn described(package: &Package, policy: &Policy, paths: &Paths)
     }
     for tool in toolbox.iter() {
         let spec = tool.spec();
-        let (answer, _) = policy.ruling(&spec.id, spec.effect, &Reach::default());
+        let answer = policy.summary(&spec.id, spec.effect);
         let recovery = json!(spec.recovery);
         text += &format!(
             "    {}  effect {}, policy {}, after a crash {}\n",
             spec.id,
             spec.effect,
-            answer.as_str(),
+            answer,
             recovery.as_str().unwrap_or_default()
         );
         for line in spec.description.lines() {

@@ -4,7 +4,7 @@
 //! it otherwise, or wants something else, waits for the next one. Start at [`following`].
 
 use crate::policy::Grant;
-use crate::tool::wasm::{Host, Package, Surroundings};
+use crate::tool::wasm::{Host, Limits, Package, Surroundings};
 use crate::tool::{Output, Progress, Tool, ToolError, ToolSpec};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -20,10 +20,11 @@ pub(super) fn following(
     surroundings: &Arc<Surroundings>,
 ) -> Vec<Arc<dyn Tool>> {
     let manifest = folder.join("tool.toml");
-    let written = written(&manifest);
+    let (written, limits) = (written(&manifest), package.limits());
     let follow = |tool: Arc<dyn Tool>| -> Arc<dyn Tool> {
         Arc::new(Followed {
             spec: tool.spec().clone(),
+            limits,
             folder: folder.clone(),
             manifest: manifest.clone(),
             host: host.clone(),
@@ -40,6 +41,7 @@ fn written(manifest: &std::path::Path) -> Option<SystemTime> {
 
 struct Followed {
     spec: ToolSpec,
+    limits: Limits,
     folder: PathBuf,
     manifest: PathBuf,
     host: Host,
@@ -64,8 +66,9 @@ impl Followed {
                 return newest.1.clone();
             }
         };
+        let is_same = package.limits() == self.limits;
         let tools = self.host.load(package, &self.surroundings);
-        match tools.into_iter().find(|tool| *tool.spec() == self.spec) {
+        match tools.into_iter().find(|tool| is_same && *tool.spec() == self.spec) {
             Some(tool) => *newest = (written, tool),
             None => {
                 tracing::warn!(tool = %self.spec.id, "a newer build declares it otherwise; the next session takes that up");

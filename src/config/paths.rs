@@ -82,7 +82,7 @@ impl Paths {
 
 /// The user's home folder; where there is none, a place where nothing is.
 pub fn home() -> PathBuf {
-    std::env::var_os("HOME").filter(|home| !home.is_empty()).map_or_else(|| "/nonexistent".into(), PathBuf::from)
+    std::env::home_dir().filter(|home| home.is_absolute()).unwrap_or_else(|| "/nonexistent".into())
 }
 
 /// The environment, as far as it is text. Which of it a tool is given is said by its manifest.

@@ -47,7 +47,8 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let journal = journal(&settings, paths, &world).await?;
     // Offline there is no way out at all.
     let egress = (!settings.offline).then(|| Egress::new(world.clone(), Arc::new(journal.clone())));
-    let is_wanted = |server: &str| is_server_chosen(server, &settings);
+    let is_wanted =
+        |server: &str| is_server_chosen(server, &settings) && !policy.denies_all_of(&format!("mcp__{server}"));
     let mut servers = mcp::connect(paths, egress.clone(), !settings.no_grammar, is_wanted).await?;
     let (toolbox, problems) = tools(&world, egress, &settings, paths, &mut servers)?;
     let warnings = warnings(&policy, &toolbox, problems);
@@ -61,7 +62,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
         .approver(approver)
         .journal(journal)
         .limits(Limits { max_call_time, ..limits(&settings) })
-        .attachments(paths.attachments())
+        .attachments(attachments(&settings, paths))
         .max_declared(settings.max_declared_tools.unwrap_or(MAX_DECLARED))
         .constrained(!settings.no_grammar)
         .sampling(SamplingParams {
@@ -108,8 +109,13 @@ pub async fn counter(
     let (toolbox, problems) = tools(&world, egress, settings, paths, &mut servers)?;
     let warnings = warnings(&policy, &toolbox, problems);
     let max_time = limits(settings).max_call_time.max(servers.longest_call());
-    let caller = Caller { policy, approver, journal, world, attachments: Some(paths.attachments()), max_time };
+    let caller = Caller { policy, approver, journal, world, attachments: attachments(settings, paths), max_time };
     Ok((Counter { toolbox, caller, servers }, warnings))
+}
+
+/// Where the files go that calls make.
+fn attachments(settings: &Settings, paths: &Paths) -> Option<PathBuf> {
+    (!settings.ephemeral).then(|| paths.attachments())
 }
 
 /// The tools that a policy may speak of: those of the session, and those that come along and were not chosen for it.
@@ -165,12 +171,12 @@ pub fn toolbox(settings: &Settings, paths: &Paths) -> Result<(Toolbox, Vec<Strin
 pub fn policy(settings: &Settings, paths: &Paths) -> Result<Policy, ConfigError> {
     let own = paths.all().into_iter().map(|folder| real(&folder)).collect();
     let places = Places { workspace: workspace(settings), home: real(&home()), own };
-    let Some(path) = &settings.policy else { return Ok(Policy::default().at(places)) };
+    let Some(path) = &settings.policy else { return Ok(Policy::default().at(places, real)) };
     if let Some(policy) = bundled_policy(path) {
-        return Ok(policy.at(places));
+        return Ok(policy.at(places, real));
     }
     let text = read_if_there(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?;
-    Ok(Policy::parse(&path.display().to_string(), &text)?.at(places))
+    Ok(Policy::parse(&path.display().to_string(), &text)?.at(places, real))
 }
 
 /// The folder in which the user works; without one, a place where nothing is.
@@ -178,9 +184,11 @@ fn workspace(settings: &Settings) -> PathBuf {
     settings.folder.as_deref().map_or_else(|| "/nonexistent".into(), real)
 }
 
-/// A path without links, as calls' paths are compared; one that is not there is what it says.
+/// A path without links, as calls' paths are compared. Of what is not there yet it is the folder that is, and the rest.
 fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
+    found.map_or_else(|| path.clone(), |(above, rest)| above.join(rest))
 }
 
 /// Where tools find what they want, if the policy grants it.

@@ -31,8 +31,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(15);
 const NOT_FOR_SENDERS: &[&str] =
     &["host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "expect"];
 
-/// Headers that are for one host's eyes.
-const FOR_ONE_HOST: &[&str] = &["authorization", "cookie", "proxy-authorization"];
+/// Headers that are for every host's eyes: no other goes along when a redirect leads to another one.
+const FOR_EVERY_HOST: &[&str] = &["accept", "accept-language", "content-type", "range", "user-agent"];
 
 /// The way out. Shared by cloning.
 #[derive(Clone)]
@@ -327,7 +327,7 @@ fn redirected(request: Request, status: u16, next: Url) -> Request {
         headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
     }
     if url.origin() != next.origin() {
-        headers.retain(|(name, _)| !FOR_ONE_HOST.contains(&name.to_ascii_lowercase().as_str()));
+        headers.retain(|(name, _)| FOR_EVERY_HOST.contains(&name.to_ascii_lowercase().as_str()));
     }
     Request { method, url: next, headers, body }
 }

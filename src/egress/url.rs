@@ -74,7 +74,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 100 && (64..128).contains(&b)) // shared by a provider's customers
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99) // relays of 6to4
-        || (a == 198 && (b == 18 || b == 19)); // benchmarks
+        || (a == 198 && (b == 18 || b == 19)) // benchmarks
+        || address == Ipv4Addr::new(168, 63, 129, 16); // a provider's own server, in every machine of it
     !is_special
 }
 
@@ -82,8 +83,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let embedded = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match segments {
-        // Mapped and compatible forms of an IPv4 address, `::` and `::1` among them.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
+        // Mapped and compatible forms of an IPv4 address, `::` and `::1` among them: nobody has an honest use for them here,
+        // and rules of the address itself would not see them.
+        [0, 0, 0, 0, 0, ..] => false,
         // Translated by a NAT64, with the well-known prefix; the local-use one leads inside.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
         // 6to4 wraps one too, and Teredo hides one.
@@ -120,6 +122,8 @@ mod tests {
             ("224.0.0.1", false),
             ("255.255.255.255", false),
             ("192.0.2.1", false),
+            ("::ffff:93.184.216.34", false),
+            ("168.63.129.16", false),
             ("::", false),
             ("::1", false),
             ("::127.0.0.1", false),

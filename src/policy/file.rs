@@ -220,8 +220,12 @@ impl EgressTable {
     fn into_rules(self) -> Result<EgressRules, Wrong> {
         let address = |text: Spanned<String>| {
             let is_good = text.get_ref().rsplit_once(':').is_some_and(|(host, port)| {
-                let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-                HostPattern::parse(host).is_ok() && host != "*" && port.parse::<u16>().is_ok()
+                let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                let is_host = match inner {
+                    Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+                    None => !host.contains(':') && host != "*" && HostPattern::parse(host).is_ok(),
+                };
+                is_host && port.parse::<u16>().is_ok()
             });
             match is_good {
                 true => Ok(text.into_inner().to_ascii_lowercase()),

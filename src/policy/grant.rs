@@ -170,7 +170,9 @@ impl Grant {
         if !self.policy.egress().allows(&host) {
             return Err(format!("{host} is not among the hosts that the policy allows"));
         }
-        let is_named = self.reach.hosts.is_empty() || self.reach.hosts.contains(&host);
+        // To have said yes to a site is to have said yes to its parts, as which sites like to answer.
+        let is_of = |named: &String| !named.is_empty() && (host == *named || host.ends_with(&format!(".{named}")));
+        let is_named = self.reach.hosts.is_empty() || self.reach.hosts.iter().any(is_of);
         let reach = Reach { paths: self.reach.paths.clone(), hosts: vec![host.clone()] };
         self.settled(&reach, is_named, &host)
     }
@@ -186,9 +188,9 @@ impl Grant {
         match self.policy.ruling(&self.tool, self.effect, reach) {
             (Answer::Allow, _) => Ok(()),
             (Answer::Ask, _) if self.approved && is_named => Ok(()),
-            (Answer::Ask, rule) => {
-                Err(format!("{what}: the policy rule `{rule}` wants this asked, and the call did not name it"))
-            }
+            (Answer::Ask, rule) => Err(format!(
+                "the policy rule `{rule}` wants to be asked about {what}, which the call did not name: make a call that names it"
+            )),
             (Answer::Deny, rule) => Err(format!("{what} is denied by the policy rule `{rule}`")),
         }
     }

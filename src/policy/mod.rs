@@ -17,6 +17,7 @@ pub use place::{HostPattern, Places, Reach};
 
 use serde_json::Value;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use url::Url;
@@ -120,27 +121,25 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Where a call with these arguments reaches. A path that is left out stands for the workspace.
+    /// Where a call with these arguments reaches. A path that is left out stands for the workspace, and what is no URL for a
+    /// host that is none: no rule allows it but one of all hosts.
     fn reach(&self, arguments: &Value, places: &Places) -> Reach {
-        let left_out = self.paths.iter().filter(|name| arguments.get(name).is_none());
-        let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(normal_host));
+        let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(normal_host)).unwrap_or_default();
         Reach {
-            paths: strings(&self.paths, arguments)
-                .chain(left_out.map(|_| ""))
-                .map(|path| places.absolute(path))
-                .collect(),
-            // What is no URL names no host, and is refused where it would be opened.
-            hosts: strings(&self.urls, arguments).filter_map(host).collect(),
+            paths: strings(&self.paths, arguments).map(|path| places.absolute(path)).collect(),
+            hosts: strings(&self.urls, arguments).map(host).collect(),
         }
     }
 }
 
-/// The strings under these names.
+/// The strings under these names; an empty one where there is none under a name.
 fn strings<'a>(names: &'a [String], arguments: &'a Value) -> impl Iterator<Item = &'a str> {
-    let values = names.iter().filter_map(|name| arguments.get(name));
-    values
-        .flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice))
-        .filter_map(Value::as_str)
+    names.iter().flat_map(|name| {
+        let value = arguments.get(name).unwrap_or(&Value::Null);
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+        if texts.is_empty() { vec![""] } else { texts }
+    })
 }
 
 /// A URL's host as rules compare it: without the dot of a full name, and without the brackets of an address.
@@ -194,8 +193,14 @@ impl Policy {
         &self.rules
     }
 
-    /// The policy where its variables mean these places.
-    pub fn at(mut self, places: Places) -> Self {
+    /// The policy where its variables mean these places. `real` finds what a path is without links: a rule that names a link
+    /// speaks of where it leads too.
+    pub fn at(mut self, places: Places, real: impl Fn(&std::path::Path) -> PathBuf) -> Self {
+        let placed = |rule: &Rule| Rule {
+            within: rule.within.iter().map(|area| area.clone().placed(&places, &real)).collect(),
+            ..rule.clone()
+        };
+        self.rules = self.rules.iter().map(placed).collect();
         self.places = Arc::new(places);
         self
     }
@@ -232,15 +237,36 @@ impl Policy {
             let rules = self.rules.iter().filter(speaking).filter(|rule| is_meant(rule));
             rules.min_by(|a, b| a.id.cmp(&b.id)).map(|rule| rule.id.as_str())
         };
-        if let Some(id) = first(&|rule| rule.answer == Answer::Deny && rule.touches(reach, &self.places)) {
+        if let Some(id) = first(&|rule| rule.answer == Answer::Deny && rule.touches(reach)) {
             return (Answer::Deny, id);
         }
-        let Some(permitting) = first(&|rule| rule.answer != Answer::Deny && rule.covers(reach, &self.places)) else {
+        let Some(permitting) = first(&|rule| rule.answer != Answer::Deny && rule.covers(reach)) else {
             return (Answer::Deny, file::DEFAULT_RULE);
         };
-        match first(&|rule| rule.answer == Answer::Ask && rule.touches(reach, &self.places)) {
+        match first(&|rule| rule.answer == Answer::Ask && rule.touches(reach)) {
             Some(id) => (Answer::Ask, id),
             None => (Answer::Allow, permitting),
+        }
+    }
+
+    /// Whether no tool of a package, whatever it does, may ever be called.
+    pub fn denies_all_of(&self, package: &str) -> bool {
+        let is_whole = |rule: &Rule| rule.effects.is_empty() && rule.within.is_empty() && rule.hosts.is_empty();
+        let covers = |rule: &Rule| rule.tools.is_empty() || rule.tools.iter().any(|pattern| pattern.covers(package));
+        self.rules.iter().any(|rule| rule.answer == Answer::Deny && is_whole(rule) && covers(rule))
+    }
+
+    /// In a word, what it says to a tool's calls: the answer, or on what it depends.
+    pub fn summary(&self, tool: &ToolId, effect: Effect) -> &'static str {
+        let permits = |rule: &&Rule| rule.answer != Answer::Deny && rule.speaks_of(tool, effect);
+        match self.ruling(tool, effect, &Reach::default()) {
+            (Answer::Deny, file::DEFAULT_RULE)
+                if self.rules.iter().filter(permits).any(|rule| !rule.hosts.is_empty()) =>
+            {
+                "by host"
+            }
+            (Answer::Deny, file::DEFAULT_RULE) if self.rules.iter().any(|rule| permits(&rule)) => "by path",
+            (answer, _) => answer.as_str(),
         }
     }
 
@@ -264,20 +290,20 @@ impl Rule {
     }
 
     /// Whether it speaks of any path and any host of a call, as far as it names some.
-    fn touches(&self, reach: &Reach, places: &Places) -> bool {
-        (self.within.is_empty() || reach.paths.iter().any(|path| self.is_within(path, places)))
+    fn touches(&self, reach: &Reach) -> bool {
+        (self.within.is_empty() || reach.paths.iter().any(|path| self.is_within(path)))
             && (self.hosts.is_empty() || reach.hosts.iter().any(|host| self.has_host(host)))
     }
 
     /// Whether it speaks of all of them.
-    fn covers(&self, reach: &Reach, places: &Places) -> bool {
-        self.touches(reach, places)
-            && (self.within.is_empty() || reach.paths.iter().all(|path| self.is_within(path, places)))
+    fn covers(&self, reach: &Reach) -> bool {
+        self.touches(reach)
+            && (self.within.is_empty() || reach.paths.iter().all(|path| self.is_within(path)))
             && (self.hosts.is_empty() || reach.hosts.iter().all(|host| self.has_host(host)))
     }
 
-    fn is_within(&self, path: &std::path::Path, places: &Places) -> bool {
-        self.within.iter().any(|area| area.holds(path, places))
+    fn is_within(&self, path: &std::path::Path) -> bool {
+        self.within.iter().any(|area| area.holds(path))
     }
 
     fn has_host(&self, host: &str) -> bool {
@@ -310,7 +336,6 @@ impl fmt::Display for Warning {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::path::PathBuf;
 
     fn id(text: &str) -> ToolId {
         text.parse().unwrap()

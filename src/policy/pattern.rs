@@ -33,6 +33,11 @@ impl Pattern {
         glob(self.package.as_bytes(), id.package.as_bytes()) && glob(self.tool.as_bytes(), id.tool.as_bytes())
     }
 
+    /// Whether it speaks of every tool of a package.
+    pub(super) fn covers(&self, package: &str) -> bool {
+        self.tool == "*" && glob(self.package.as_bytes(), package.as_bytes())
+    }
+
     /// Whether it names no package in particular, so that it may well speak of tools that are not there.
     pub(super) fn is_of_any_package(&self) -> bool {
         self.package.contains('*')

@@ -56,6 +56,8 @@ pub(super) struct Area {
     base: Base,
     /// Under the base.
     rest: PathBuf,
+    /// What it means: the path as it is written, and without links.
+    paths: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,17 +83,23 @@ impl Area {
         if text.contains(['*', '\0']) || !Path::new(rest).components().all(is_plain) {
             return Err(wrong());
         }
-        Ok(Self { base, rest: rest.into() })
+        Ok(Self { base, rest: rest.into(), paths: Vec::new() }.placed(&Places::default(), Path::to_path_buf))
     }
 
-    /// Whether the path is this place or lies in it.
-    pub(super) fn holds(&self, path: &Path, places: &Places) -> bool {
+    /// The area where its variable means one of these places.
+    pub(super) fn placed(self, places: &Places, real: impl Fn(&Path) -> PathBuf) -> Self {
         let base = match self.base {
             Base::Root => Path::new("/"),
             Base::Workspace => &places.workspace,
             Base::Home => &places.home,
         };
-        path.strip_prefix(base).is_ok_and(|under| under.starts_with(&self.rest))
+        let path = base.join(&self.rest);
+        Self { paths: vec![real(&path), path], ..self }
+    }
+
+    /// Whether the path is this place or lies in it.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.paths.iter().any(|place| path.starts_with(place))
     }
 }
 
@@ -102,8 +110,11 @@ pub struct HostPattern(String);
 impl HostPattern {
     /// Reads `example.org`, an address such as `192.0.2.1` or `::1`, or `*`; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        let has_empty_part = text.split('.').any(str::is_empty) && !text.contains(':');
+        let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if let Ok(address) = text.parse::<std::net::IpAddr>() {
+            return Ok(Self(address.to_string()));
+        }
+        let has_empty_part = text.split('.').any(str::is_empty);
         if text == "*" || !text.is_empty() && text.chars().all(is_good) && !has_empty_part {
             return Ok(Self(text.to_ascii_lowercase()));
         }
@@ -149,7 +160,12 @@ mod tests {
             ("/etc", "/etcetera", false),
             ("/", "/anything", true),
         ] {
-            assert_eq!(Area::parse(area).unwrap().holds(Path::new(path), &places), expect, "{area} {path}");
+            let area_ = Area::parse(area).unwrap().placed(&places, Path::to_path_buf);
+            assert_eq!(area_.holds(Path::new(path)), expect, "{area} {path}");
+        }
+        let linked = Area::parse("~/.ssh").unwrap().placed(&places, |_| "/home/me/dot/ssh".into());
+        for path in ["/home/me/.ssh/id", "/home/me/dot/ssh/id"] {
+            assert!(linked.holds(Path::new(path)), "{path}");
         }
         for text in ["", "etc", "./a", "$OTHER/a", "~me/a", "/a/../b", "/a/*", "$WORKSPACE/..", "/a\0"] {
             assert!(Area::parse(text).is_err(), "{text:?}");
@@ -184,6 +200,7 @@ mod tests {
             ("0.0.1", "127.0.0.1", false),
             ("127.0.0.1", "127.0.0.1", true),
             ("::1", "::1", true),
+            ("0:0::0001", "::1", true),
         ] {
             assert_eq!(HostPattern::parse(pattern).unwrap().matches(host), expect, "{pattern} {host}");
         }

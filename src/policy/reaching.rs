@@ -44,7 +44,7 @@ expect = "allow"
 
 fn policy() -> Policy {
     let places = Places { workspace: "/w".into(), home: "/h".into(), own: vec!["/w/own".into()] };
-    Policy::parse("test", POLICY).unwrap().at(places)
+    Policy::parse("test", POLICY).unwrap().at(places, Path::to_path_buf)
 }
 
 fn decide(tool: &str, effect: Effect, arguments: Value) -> Decision {
@@ -100,6 +100,7 @@ fn a_call_is_decided_by_where_it_says_that_it_reaches() {
         ("https://EXAMPLE.org./x", "allow site"),
         ("https://a.bad.example.org/", "deny not-that"),
         ("https://other.test/", "deny default"),
+        ("example.org/no-scheme", "deny default"),
         ("nonsense", "deny default"),
         ("", "deny default"),
     ] {

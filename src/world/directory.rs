@@ -4,7 +4,7 @@
 //! Start at [`Directory`].
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, Permissions};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
@@ -58,6 +58,17 @@ fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| ".".into(), |name| name.to_string_lossy().into_owned())
 }
 
+/// Permissions without the bits that lend a program somebody's rights: the new bytes have not earned them.
+fn plain(permissions: Permissions) -> Permissions {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::PermissionsExt;
+        Permissions::from_mode(permissions.mode() & 0o777)
+    }
+    #[cfg(not(unix))]
+    permissions
+}
+
 fn too_many(limit: usize) -> io::Error {
     io::Error::other(format!("it holds more than {limit} entries"))
 }
@@ -92,13 +103,23 @@ impl RealDirectory {
         let old = match self.0.symlink_metadata(path) {
             Ok(old) if old.is_dir() => return Err(ErrorKind::IsADirectory.into()),
             Ok(old) if !old.is_file() && !old.is_symlink() => return Err(no_file()),
-            Ok(old) => Some(old),
+            Ok(old) if old.is_file() && old.permissions().readonly() => {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "it may not be written"));
+            }
+            Ok(old) => Some(old).filter(|old| old.is_file()),
             Err(_) => None,
         };
-        let mut file = self.0.open_with(beside, OpenOptions::new().write(true).create_new(true))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        // What others may not read of the old one they may not read of the new one while it is written either.
+        #[cfg(unix)]
+        if old.is_some() {
+            cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        let mut file = self.0.open_with(beside, &options)?;
         file.write_all(bytes)?;
-        if let Some(old) = old.filter(|old| old.is_file()) {
-            file.set_permissions(old.permissions())?;
+        if let Some(old) = old {
+            file.set_permissions(plain(old.permissions()))?;
         }
         file.sync_all()?;
         self.0.rename(beside, &self.0, path)
@@ -354,6 +375,10 @@ mod tests {
         std::fs::set_permissions(root.join("inside/ok"), std::fs::Permissions::from_mode(0o755)).unwrap();
         directory.write(Path::new("inside/ok"), b"new").unwrap();
         assert_eq!(std::fs::metadata(root.join("inside/ok")).unwrap().permissions().mode() & 0o777, 0o755);
+        // What may not be written is not replaced either.
+        std::fs::set_permissions(root.join("inside/ok"), std::fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(directory.write(Path::new("inside/ok"), b"newer").is_err());
+        assert_eq!(std::fs::read(root.join("inside/ok")).unwrap(), b"new");
     }
 
     /// While a folder and a link to the outside take turns under one name, nothing outside is ever read or written.

@@ -1,7 +1,7 @@
 //! The user ... reaches out: packages from elsewhere, pages, their own folders, and what the policy says to each.
 
 use crate::extends::package;
-use crate::home::Home;
+use crate::home::{Home, Run};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -158,6 +158,28 @@ fn into_the_folder_they_work_in_and_no_further() {
     let own =
         home.run(&["--approve", "always", "tool", "call", "files.read", r#"{"path":"config/config.toml"}"#]).exits(1);
     assert!(own.stderr.contains("the program's own"), "{}", own.stderr);
+}
+
+/// A rule that names a link speaks of where it leads, and the home is found without its variable.
+#[cfg(unix)]
+#[test]
+fn but_not_to_keys_by_another_way() {
+    let home = Home::new();
+    home.write("me/dot/ssh/id", "the key");
+    std::os::unix::fs::symlink("dot/ssh", home.path().join("me/.ssh")).unwrap();
+    for path in [".ssh/id", "dot/ssh/id"] {
+        let arguments = format!(r#"{{"path":"{path}"}}"#);
+        let mut command = home.command(&["-C", "me", "tool", "call", "files.read", &arguments]);
+        let ran = command.env("HOME", home.path().join("me")).ran();
+        assert!(ran.code != Some(0) && !ran.stdout.contains("the key"), "{path}: {}", ran.stdout);
+    }
+    // Of a home that is a link, what is not there yet is the program's own all the same.
+    std::os::unix::fs::symlink("me", home.path().join("link")).unwrap();
+    let arguments = r#"{"path":".config/ossicle/mcp.toml","text":"x"}"#;
+    let mut command = home.command(&["-C", "me", "--approve", "always", "tool", "call", "files.write", arguments]);
+    let ran = command.env_remove("OSSICLE_HOME").env("HOME", home.path().join("link")).ran().exits(1);
+    assert!(ran.stderr.contains("own"), "{}", ran.stderr);
+    assert!(!home.path().join("me/.config/ossicle/mcp.toml").exists());
 }
 
 #[test]

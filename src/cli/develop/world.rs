@@ -31,8 +31,11 @@ pub(super) fn write(folder: &Path, manifest: &toml::Table) -> Result<(), Failure
 
 fn world(manifest: &toml::Table) -> String {
     let wants = manifest.get("wants").and_then(toml::Value::as_table);
-    let is_wanted =
-        |key: &str| wants.and_then(|wants| wants.get(key)).is_some_and(|value| value.as_bool() != Some(false));
+    let is_wanted = |key: &str| {
+        wants
+            .and_then(|wants| wants.get(key))
+            .is_some_and(|value| value.as_bool() != Some(false) && value.as_array().is_none_or(|list| !list.is_empty()))
+    };
     let imports: String = WANTS
         .iter()
         .filter(|(key, _)| is_wanted(key))

@@ -2,6 +2,7 @@
 //!
 //! Which of its tools count is decided by `offer` and above. Start at [`Client::offers`] and [`Client::call`].
 
+use super::bounded::Bounded;
 use super::child::Child;
 use super::offer::shown;
 use super::{Offer, Server, Transport, http};
@@ -159,7 +160,7 @@ impl Client {
         let (mut child, stdout, stdin) =
             Child::start(&self.server.name, command, arguments, environment, folder.as_deref())
                 .map_err(|error| self.error(format!("cannot be started: {}: {error}", shown(command))))?;
-        match self.greet((stdout, stdin)).await {
+        match self.greet((Bounded::new(stdout), stdin)).await {
             Ok((service, title, offers)) => Ok(Connection { title, offers, service, child: Mutex::new(Some(child)) }),
             Err(why) => Err(self.error(why + &child.last_words().await)),
         }
@@ -231,7 +232,8 @@ async fn offers(peer: &Peer<RoleClient>) -> Result<Vec<Offer>, String> {
 
 /// The beginning of a text that somebody else wrote.
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_WHY).collect()
+    // It stands in a line of ours, which the words of others must not end.
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WHY).collect()
 }
 
 /// What the server may ask of its client: nothing. What it tells is logged.

@@ -4,6 +4,7 @@
 //! the user before is left out, and every call passes the same gate as any other. Start at [`Client::offers`], then
 //! [`RemoteTool`], which is one of those offers as a [`Tool`](super::Tool).
 
+mod bounded;
 mod child;
 mod client;
 mod http;

@@ -57,7 +57,8 @@ impl Reference {
     async fn pull(&self, egress: &Egress) -> Result<Vec<u8>, String> {
         let Self { registry, repository, version } = self;
         // As with other clients: a registry on this machine has no certificate.
-        let is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| registry.starts_with(host));
+        let host = registry.rsplit_once(':').map_or(registry.as_str(), |(host, _)| host);
+        let is_here = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
         let base = format!("{}://{registry}/v2/{repository}", if is_here { "http" } else { "https" });
         let url = |path: String| {
             Url::parse(&format!("{base}/{path}")).map_err(|error| format!("it names no registry: {error}"))
@@ -90,6 +91,8 @@ impl Reference {
 fn is_what_it_should_be(bytes: &[u8], digest: &str) -> Result<(), String> {
     match digest.strip_prefix("sha256:") {
         Some(hash) if hash != sha256(bytes) => Err(format!("what came is not {digest}")),
+        // A tag has no colon.
+        None if digest.contains(':') => Err(format!("{digest} is no sha256 digest")),
         _ => Ok(()),
     }
 }

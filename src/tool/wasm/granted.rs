@@ -27,6 +27,12 @@ const MAX_RANDOM: u32 = 4096;
 /// Bytes that are read or written at once.
 const MAX_PIECE: usize = 8 << 20;
 
+/// Bytes that a file counts for at least.
+const MIN_FILE: usize = 4096;
+
+/// Bytes of a path.
+const MAX_PATH: usize = 4096;
+
 /// Entries of a folder.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -111,7 +117,7 @@ impl document::Host for Sandbox {
 
 impl store::Host for Sandbox {
     async fn get(&mut self, key: String) -> Result<Result<Option<String>, String>> {
-        self.stored(move |disk, path| Ok(small::read(disk, path)?.remove(&key))).await
+        Ok(self.values().await?.map(|values| values.get(&key).cloned()))
     }
 
     async fn set(&mut self, key: String, value: String) -> Result<Result<(), String>> {
@@ -125,10 +131,9 @@ impl store::Host for Sandbox {
     }
 
     async fn keys(&mut self, prefix: String) -> Result<Result<Vec<String>, String>> {
-        let chosen = move |disk: &dyn Disk, path: &Path| {
-            Ok(small::read(disk, path)?.into_keys().filter(|key| key.starts_with(&prefix)).collect())
-        };
-        self.stored(chosen).await
+        let chosen =
+            |values: Arc<small::Values>| values.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+        Ok(self.values().await?.map(chosen))
     }
 }
 
@@ -151,7 +156,8 @@ impl folder::Host for Sandbox {
         if bytes.len() > MAX_PIECE {
             return Ok(Err(format!("at most {MAX_PIECE} bytes are written at once")));
         }
-        self.n_written = self.n_written.saturating_add(bytes.len());
+        // Even an empty file takes a block.
+        self.n_written = self.n_written.saturating_add(bytes.len().max(MIN_FILE));
         if self.n_written > self.max_data {
             return Ok(Err(format!("a call may write {} MiB, and that is reached", self.max_data >> 20)));
         }
@@ -159,7 +165,15 @@ impl folder::Host for Sandbox {
     }
 
     async fn remove(&mut self, path: String) -> Result<Result<(), String>> {
-        self.in_folder(path, true, |directory, path| directory.remove(path)).await
+        // A link is removed itself, not what it leads to.
+        let name = Path::new(&path).file_name().map(|name| name.to_owned());
+        let Some(name) = name else { return Ok(Err(format!("{path}: it is not a name that can be removed"))) };
+        let above = Path::new(&path).parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
+        let (above, whole) = (if above.is_empty() { ".".into() } else { above }, path);
+        match self.in_folder(whole, true, |_, _| Ok(())).await? {
+            Ok(()) => self.in_folder(above, true, move |directory, path| directory.remove(&path.join(name))).await,
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 
@@ -173,7 +187,9 @@ impl http::Host for Sandbox {
             Ok(url) => url,
             Err(error) => return Ok(Err(format!("`{url}` is no URL: {error}"))),
         };
-        let limits = egress::Limits { time: self.time, n_bytes: self.max_data.saturating_sub(self.n_received) };
+        // So much less than the call has that what came of it can still be written down.
+        let time = self.time.mul_f64(0.9);
+        let limits = egress::Limits { time, n_bytes: self.max_data.saturating_sub(self.n_received) };
         let reply = match egress.fetch(Request { method, url, headers, body }, grant, limits).await {
             Ok(reply) => reply,
             Err(error) => return Ok(Err(error.to_string())),
@@ -206,12 +222,24 @@ impl Sandbox {
         }
     }
 
+    /// What the store holds, read once a call and again after a change.
+    async fn values(&mut self) -> Result<Result<Arc<small::Values>, String>> {
+        if self.values.is_none() {
+            match self.stored(small::read).await? {
+                Ok(values) => self.values = Some(Arc::new(values)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(self.values.clone().unwrap_or_default()))
+    }
+
     /// Works on the store's file, while nobody else does.
     async fn stored<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&dyn Disk, &Path) -> Result<T, String> + Send + 'static,
     ) -> Result<Result<T, String>> {
         let path = self.granted(|grant| grant.capabilities().store.clone(), "store")?;
+        self.values = None;
         let (disk, alone) = (self.kit.world.disk.clone(), self.kit.stores.clone().lock_owned().await);
         Ok(spawn_blocking(move || {
             let _alone = alone;
@@ -241,6 +269,9 @@ fn opened<T>(
     to_write: bool,
     work: impl FnOnce(&dyn Directory, &Path) -> io::Result<T>,
 ) -> Result<T, String> {
+    if path.len() > MAX_PATH {
+        return Err(format!("a path has at most {MAX_PATH} bytes"));
+    }
     let absolute = grant.absolute(path);
     let folder = grant.may_open(&absolute, to_write)?;
     let explain = |error: io::Error| match error.kind() {

@@ -23,7 +23,7 @@ const MAX_OUTPUT: usize = 16 << 20;
 const MAX_DATA_MIB: usize = 1024;
 
 /// A variable of the environment whose name holds one of these is nobody's but the user's.
-const SECRETS: [&str; 4] = ["KEY", "SECRET", "TOKEN", "PASSWORD"];
+const SECRETS: [&str; 6] = ["KEY", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL"];
 
 /// Bytes of a manifest or of the declarations.
 const MAX_TEXT: usize = 1 << 20;
@@ -120,7 +120,7 @@ pub(super) enum Access {
 }
 
 /// What a call may use at most.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory, in MiB.
@@ -143,6 +143,13 @@ impl Default for Limits {
 impl Wants {
     /// What is wrong with them, if anything is.
     fn problem(&self) -> Option<String> {
+        let is_name = |name: &str| {
+            let is_good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            name.chars().all(is_good) && name.starts_with(|c: char| !c.is_ascii_digit())
+        };
+        if let Some(name) = self.environment.iter().find(|name| !is_name(name)) {
+            return Some(format!("{name:?} names no variable of the environment"));
+        }
         // A tool is given what it needs to know, and a key is not that.
         let is_secret = |name: &&String| SECRETS.iter().any(|word| name.to_ascii_uppercase().contains(word));
         let secret = self
@@ -425,12 +432,17 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// What [`is_package_name`] asks for, in words.
-pub const PACKAGE_NAME: &str = "it must be a small letter and up to 31 small letters, digits, `_` and `-`";
+pub const PACKAGE_NAME: &str =
+    "it must be a small letter and up to 31 small letters, digits, `_` and `-`, no two `_` in a row";
 
 /// Whether a package may be called so. A name is a folder's name too: nothing in it may lead elsewhere.
 pub fn is_package_name(name: &str) -> bool {
     let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-    name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_good)
+    // Two underscores part a server's name from its tool's, in what the model sees.
+    name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(is_good)
+        && !name.contains("__")
 }
 
 /// Whether a component's file may be called so.
@@ -488,6 +500,7 @@ mod tests {
             (format!("{good}[wants]\nfile = \"../notes.md\"\n"), tools.to_owned(), "plain file name"),
             (format!("{good}[wants]\nclock = true\n"), tools.to_owned(), "given nothing"),
             (format!("{good}[wants]\nenvironment = [\"MY_TOKEN\"]\n"), tools.to_owned(), "given to no tool"),
+            (format!("{good}[wants]\nenvironment = [\"A\\nB\"]\n"), tools.to_owned(), "no variable"),
             (format!("{good}[wants]\nhosts = [\"http://x\"]\n"), tools.to_owned(), "no host"),
             (format!("{good}[wants]\nfile = \"store.json\"\n"), tools.to_owned(), "of its own"),
             (format!("{good}[limits]\nmemory_mib = 4096\n"), tools.to_owned(), "at most 1024"),

@@ -1,6 +1,7 @@
 //! The inside of one call: what the guest can reach, which is what its grant gives and nothing else.
 
 use super::package::Limits;
+use super::store::Values;
 use crate::egress::Egress;
 use crate::policy::Grant;
 use crate::tool::Progress;
@@ -44,6 +45,8 @@ pub(super) struct Sandbox {
     pub(super) max_data: usize,
     pub(super) n_written: usize,
     pub(super) n_received: usize,
+    /// What the store holds, when it has been read.
+    pub(super) values: Option<Arc<Values>>,
     /// Made when a guest first asks for it: most import it and never do.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -61,6 +64,7 @@ impl Sandbox {
             max_data: limits.data_mib << 20,
             n_written: 0,
             n_received: 0,
+            values: None,
             wasi: None,
             table,
             memory: MemoryLimit { max: limits.memory_mib << 20, total: 0, exceeded: false, progress },

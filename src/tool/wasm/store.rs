@@ -12,7 +12,7 @@ const MAX_STORE: usize = 1 << 20;
 const MAX_VALUE: usize = 64 << 10;
 const MAX_KEY: usize = 128;
 
-type Values = BTreeMap<String, String>;
+pub(super) type Values = BTreeMap<String, String>;
 
 /// All of it; a file that is not there yet is empty.
 pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Values, String> {
