@@ -239,8 +239,11 @@ struct OneName(SocketAddr);
 
 #[async_trait]
 impl Network for OneName {
-    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(vec![self.0])
+    async fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        match host {
+            "never.test" => std::future::pending().await,
+            _ => Ok(vec![self.0]),
+        }
     }
 }
 
@@ -268,14 +271,15 @@ async fn a_guest_that_waits_for_an_answer_is_stopped_and_hosts_are_held_to_the_g
     let local = format!("silent.test:{}", address.port());
     let policy = format!("{EVERYTHING}[egress]\nallow_local = [\"{local}\"]\n");
     for (url, effect, policy, expect) in [
-        (format!("http://{local}/"), "send", policy.as_str(), "TimedOut"),
+        ("http://never.test/".into(), "send", EVERYTHING, "TimedOut"),
+        (format!("http://{local}/"), "send", policy.as_str(), "did not answer in time"),
         (format!("http://{local}/"), "send", EVERYTHING, "is not opened"),
         ("http://silent.test/".into(), "send", EVERYTHING, "not on the public internet"),
         ("http://other.test/".into(), "send", EVERYTHING, "no host that was granted"),
         ("http://silent.test/".into(), "read", EVERYTHING, "no host that was granted"),
         ("no url".into(), "send", EVERYTHING, "is no URL"),
     ] {
-        let head = format!("{LIMITS}\n[wants]\nhosts = [\"silent.test\"]");
+        let head = format!("{LIMITS}\n[wants]\nhosts = [\"silent.test\", \"never.test\"]");
         let tool = loaded(&host, package(sender(&url), effect, &head));
         match run(tool.as_ref(), policy).await {
             Ok(text) => assert!(text.contains(expect), "{url}: {text}"),
