@@ -89,3 +89,77 @@ impl Tool for Followed {
         self.newest().call(arguments, grant, progress).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Decision, Policy};
+    use crate::world::World;
+    use serde_json::json;
+    use sha2::{Digest, Sha256};
+
+    const CALC: &[u8] = include_bytes!("../../tools/calc/calc.wasm");
+    const OTHER: &[u8] = include_bytes!("../../tests/fixtures/tools/hostile.wasm");
+
+    fn build(component: &'static [u8], description: &str, time_ms: u64) -> Package {
+        let hash: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+        let manifest = format!(
+            "name = \"sums\"\nversion = \"1\"\ncomponent = \"a.wasm\"\nsha256 = \"{hash}\"\n[limits]\ntime_ms = {time_ms}\n\
+             [[tool]]\nname = \"calc\"\neffect = \"pure\"\nrecovery = \"repeat\"\n"
+        );
+        let tools = json!([{"name": "calc", "description": description, "parameters": {"type": "object"}}]);
+        Package::new(&manifest, &tools.to_string(), component).unwrap()
+    }
+
+    async fn call(tool: &dyn Tool) -> String {
+        let arguments = json!({"expression": "2 + 2"});
+        let policy = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
+        let Decision::Allow(grant) = Policy::parse("test", policy).unwrap().decide(&tool.spec().asks(&arguments))
+        else {
+            panic!("allowed")
+        };
+        match tool.call(arguments.clone(), grant, &Progress::default()).await {
+            Ok(output) => output.text,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_build_runs_unless_it_is_another_tool() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("sums");
+        let place = |package: &Package, n: u64| {
+            package.write(&folder).unwrap();
+            // Two builds of one tick of the disk's clock are not what this is about.
+            let written = SystemTime::now() + std::time::Duration::from_secs(n);
+            std::fs::File::options()
+                .append(true)
+                .open(folder.join("tool.toml"))
+                .unwrap()
+                .set_modified(written)
+                .unwrap();
+        };
+        let first = build(CALC, "Sums.", 5000);
+        place(&first, 1);
+        let host = Host::new(World::simulated(1), None, None).unwrap();
+        let tool = following(folder.clone(), first, &host, &Arc::new(Surroundings::simulated())).remove(0);
+        assert_eq!(call(tool.as_ref()).await, "4");
+        let other = "knows no tool";
+        for (n, (component, description, time_ms, expect)) in (2..).zip([
+            (OTHER, "Sums.", 5000, other),
+            (CALC, "Sums.", 5000, "4"),
+            (OTHER, "Something else.", 5000, "4"),
+            (OTHER, "Sums.", 9000, "4"),
+            (OTHER, "Sums.", 5000, other),
+        ]) {
+            place(&build(component, description, time_ms), n);
+            let got = call(tool.as_ref()).await;
+            assert!(got.contains(expect), "{n}: {got}");
+        }
+        // Half of a package changes nothing.
+        std::fs::write(folder.join("tools.json"), "[").unwrap();
+        place(&build(CALC, "Sums.", 5000), 99);
+        std::fs::write(folder.join("tools.json"), "[").unwrap();
+        assert!(call(tool.as_ref()).await.contains(other));
+    }
+}
