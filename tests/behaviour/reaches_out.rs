@@ -87,7 +87,7 @@ fn and_adds_a_package_from_a_file_a_url_and_a_registry() {
     for (place, words) in [
         (format!("http://{bound}/absent.wasm"), "404"),
         (format!("oci://{bound}/me/sums:9"), "404"),
-        (format!("oci://{bound}/me/evil:0.1.0"), "not sha256:00"),
+        (format!("oci://{bound}/me/evil:0.1.0"), "what came is not"),
         (format!("http://{bound}/v2/me/sums/manifests/0.1.0"), "401"),
     ] {
         let ran = home.run(&["tool", "add", "-y", &place]).exits(1);

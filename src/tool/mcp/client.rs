@@ -233,7 +233,7 @@ async fn offers(peer: &Peer<RoleClient>) -> Result<Vec<Offer>, String> {
 /// The beginning of a text that somebody else wrote.
 fn cut(text: &str) -> String {
     // It stands in a line of ours, which the words of others must not end.
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WHY).collect()
+    text.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }).take(MAX_WHY).collect()
 }
 
 /// What the server may ask of its client: nothing. What it tells is logged.
