@@ -51,10 +51,17 @@ fn main() {
         runtime.block_on(started_again.call());
         start.elapsed()
     };
-    let fastest = (0..20).map(|_| first_call()).min().unwrap();
+    let made_ready = || {
+        let (host, package) = parts(folder.path());
+        let start = Instant::now();
+        runtime.block_on(host.check(package)).unwrap();
+        start.elapsed()
+    };
+    let fastest = |time: &dyn Fn() -> Duration| (0..50).map(|_| time()).min().unwrap().as_secs_f64() * 1e3;
     println!(
-        "the first call in a process, its component compiled by an earlier one: {:.3} ms",
-        fastest.as_secs_f64() * 1e3
+        "a component that an earlier process compiled: ready in {:.3} ms, its first call in {:.3} ms",
+        fastest(&made_ready),
+        fastest(&first_call)
     );
 }
 
@@ -118,16 +125,21 @@ struct Ours {
     policy: Policy,
 }
 
+/// A host with this cache, and the package.
+fn parts(cache: &Path) -> (Host, Package) {
+    let hash: String = Sha256::digest(COMPONENT).iter().map(|byte| format!("{byte:02x}")).collect();
+    let manifest = format!(
+        "name = \"bench\"\nversion = \"1\"\ncomponent = \"x\"\nsha256 = \"{hash}\"\n\
+             [[tool]]\nname = \"echo\"\neffect = \"pure\"\nrecovery = \"repeat\"\n"
+    );
+    let declarations = json!([{"name": "echo", "description": "", "parameters": {"type": "object"}}]);
+    let package = Package::new(&manifest, &declarations.to_string(), COMPONENT).unwrap();
+    (Host::new(World::real(), Some(cache.to_owned()), None).unwrap(), package)
+}
+
 impl Ours {
     fn new(cache: &Path) -> Self {
-        let hash: String = Sha256::digest(COMPONENT).iter().map(|byte| format!("{byte:02x}")).collect();
-        let manifest = format!(
-            "name = \"bench\"\nversion = \"1\"\ncomponent = \"x\"\nsha256 = \"{hash}\"\n\
-             [[tool]]\nname = \"echo\"\neffect = \"pure\"\nrecovery = \"repeat\"\n"
-        );
-        let declarations = json!([{"name": "echo", "description": "", "parameters": {"type": "object"}}]);
-        let package = Package::new(&manifest, &declarations.to_string(), COMPONENT).unwrap();
-        let host = Host::new(World::real(), Some(cache.to_owned()), None).unwrap();
+        let (host, package) = parts(cache);
         let tool = host.load(package, &Surroundings::simulated()).remove(0);
         let policy = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
         Self { tool, policy: Policy::parse("bench", policy).unwrap() }
