@@ -3,9 +3,10 @@
 use super::*;
 use crate::policy::{Approval, Approver, Decision, Grant, Pending, Policy};
 use crate::tool::{Progress, Tool, ToolError, ToolSpec, Toolbox};
-use crate::world::{SimulatedClock, World};
+use crate::world::{Directory, Disk, Entry, MemoryDisk, SimulatedClock, World};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -270,4 +271,63 @@ async fn the_approved_call_runs_too() {
     };
     let grant = pending.ask(&Yes).await.unwrap();
     assert_eq!(add.call(arguments.clone(), grant, &Progress::default()).await.unwrap().text, "saved as note 1");
+}
+
+/// A disk that takes nothing more.
+struct Full(MemoryDisk);
+
+struct FullFolder(Box<dyn Directory>);
+
+impl Disk for Full {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        self.0.read(path, limit)
+    }
+    fn write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn folder(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        Ok(Box::new(FullFolder(self.0.folder(path)?)))
+    }
+}
+
+impl Directory for FullFolder {
+    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        self.0.real(path)
+    }
+    fn entries(&self, path: &Path, limit: usize) -> io::Result<Vec<Entry>> {
+        self.0.entries(path, limit)
+    }
+    fn stat(&self, path: &Path) -> io::Result<Entry> {
+        self.0.stat(path)
+    }
+    fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        self.0.read(path, offset, length)
+    }
+    fn write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_answer_and_loses_nothing() {
+    let disk = MemoryDisk::default();
+    disk.write(Path::new("/workspace/a.txt"), b"kept").unwrap();
+    disk.write(Path::new("/data/notes/notes.md"), b"- kept\n").unwrap();
+    let world = World { disk: Arc::new(Full(disk)), ..World::simulated(1) };
+    let toolbox = toolbox(&world, bundled().unwrap());
+    let tool = |id: &str| toolbox.resolve(id).unwrap().tool().clone();
+    for (id, arguments, words) in [
+        ("files.write", json!({ "path": "a.txt", "text": "new" }), "the disk is full"),
+        ("files.edit", json!({ "path": "a.txt", "old": "kept", "new": "new" }), "the disk is full"),
+        ("notes.add", json!({ "text": "new" }), "no storage space"),
+        ("todo.add", json!({ "text": "new" }), "no storage space"),
+    ] {
+        let error = call(tool(id).as_ref(), arguments).await.unwrap_err();
+        assert!(matches!(&error, ToolError::Failed(text) if text.contains(words)), "{id}: {error:?}");
+    }
+    assert!(call(tool("files.read").as_ref(), json!({ "path": "a.txt" })).await.unwrap().contains("kept"));
+    assert_eq!(call(tool("notes.list").as_ref(), json!({})).await.unwrap(), "1. kept");
 }
