@@ -555,7 +555,7 @@ fn kind(record: &Record) -> &'static str {
         Record::CallIntended { .. } => "intended",
         Record::CallDenied { .. } => "denied",
         Record::CallFinished { .. } => "finished",
-        Record::EgressStarted { .. } | Record::EgressEnded { .. } => "egress",
+        Record::Egress(_) => "egress",
         Record::TurnEnded { .. } => "ended",
     }
 }

@@ -52,7 +52,7 @@ impl Packages {
     /// Copies a package here, in the place of an older one of its name. When that fails the older one is still there.
     pub fn add(&self, package: &Package) -> Result<(), ConfigError> {
         let name = package.name();
-        if wasm::bundled()?.iter().any(|bundled| bundled.name() == name) {
+        if wasm::BUNDLED.contains(&name) {
             return Err(ConfigError::BundledPackage { name: name.to_owned() });
         }
         let [folder, new, old] = ["", ".new", ".old"].map(|end| self.folder.join(format!("{name}{end}")));

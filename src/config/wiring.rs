@@ -253,7 +253,9 @@ fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
     let is_embedded = matches!(settings.model, None | Some(Source::Embedded));
     match &settings.tools {
         Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
-        None => !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !is_bundled(&id.package),
+        None => {
+            !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !wasm::BUNDLED.contains(&id.package.as_str())
+        }
     }
 }
 
@@ -266,10 +268,6 @@ fn is_server_chosen(server: &str, settings: &Settings) -> bool {
 
 fn is_meant(word: &str, id: &ToolId) -> bool {
     word == id.package || word == id.to_string()
-}
-
-fn is_bundled(package: &str) -> bool {
-    wasm::BUNDLED.contains(&package)
 }
 
 async fn journal(settings: &Settings, paths: &Paths, world: &World) -> Result<Journal, ConfigError> {

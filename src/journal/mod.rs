@@ -136,7 +136,7 @@ impl Journal {
 #[async_trait]
 impl Ledger for Journal {
     async fn record(&self, entry: crate::egress::Entry) -> Result<(), LedgerError> {
-        self.append(Record::egress(entry)).await.map_err(|error| LedgerError(error.to_string()))
+        self.append(Record::Egress(entry)).await.map_err(|error| LedgerError(error.to_string()))
     }
 }
 

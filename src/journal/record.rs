@@ -74,36 +74,8 @@ pub enum Record {
         /// The most linear memory that it used at once, in bytes, if that was measured.
         memory_peak: Option<u64>,
     },
-    /// Something is about to leave the machine.
-    EgressStarted {
-        /// Counts what was sent in a session from 1.
-        egress: u64,
-        /// A tool's identity, or the part of the program.
-        sender: String,
-        /// HTTP's.
-        method: String,
-        /// Where to.
-        url: String,
-        /// Of the body.
-        n_bytes: u64,
-        /// Of the body.
-        sha256: String,
-        /// The rule that allowed it.
-        rule: String,
-        /// Whether somebody was asked and said yes.
-        approved: bool,
-    },
-    /// It was answered, or was not.
-    EgressEnded {
-        /// As in [`Record::EgressStarted`].
-        egress: u64,
-        /// HTTP's.
-        status: Option<u16>,
-        /// Of the answer.
-        n_bytes: Option<u64>,
-        /// Why nothing came.
-        error: Option<String>,
-    },
+    /// A line of the ledger: something leaves the machine, or was answered.
+    Egress(egress::Entry),
     /// The model's turn is over.
     TurnEnded {
         /// Why, in a word.
@@ -188,18 +160,6 @@ impl Record {
     /// A call ended.
     pub fn call_finished(call: u64, end: CallEnd, text: &str, duration: Duration, memory_peak: Option<u64>) -> Self {
         Self::CallFinished { call, end, text: text.to_owned(), duration, memory_peak }
-    }
-
-    /// A line of the ledger.
-    pub fn egress(entry: egress::Entry) -> Self {
-        match entry {
-            egress::Entry::Sending { id, sender, method, url, n_bytes, sha256, rule, is_approved } => {
-                Self::EgressStarted { egress: id, sender, method, url, n_bytes, sha256, rule, approved: is_approved }
-            }
-            egress::Entry::Answered { id, status, n_bytes, error } => {
-                Self::EgressEnded { egress: id, status, n_bytes, error }
-            }
-        }
     }
 
     /// A turn ended.
@@ -304,10 +264,12 @@ pub(super) fn encode(record: &Record) -> String {
         Record::CallFinished { call, end, text, duration, memory_peak } => {
             Body::CallFinished { call, end, text, ms: duration.as_secs_f64() * 1e3, memory_peak }
         }
-        Record::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved } => {
-            Body::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved }
+        Record::Egress(egress::Entry::Sending { id, sender, method, url, n_bytes, sha256, rule, is_approved }) => {
+            Body::EgressStarted { egress: id, sender, method, url, n_bytes, sha256, rule, approved: is_approved }
         }
-        Record::EgressEnded { egress, status, n_bytes, error } => Body::EgressEnded { egress, status, n_bytes, error },
+        Record::Egress(egress::Entry::Answered { id, status, n_bytes, error }) => {
+            Body::EgressEnded { egress: id, status, n_bytes, error }
+        }
         Record::TurnEnded { reason, prompt_tokens, generated_tokens } => {
             Body::TurnEnded { reason, prompt_tokens, generated_tokens }
         }
@@ -338,10 +300,12 @@ pub(super) fn decode(json: &str) -> Result<Record, JournalError> {
             let duration = Duration::try_from_secs_f64(ms / 1e3).map_err(|error| corrupt(error.to_string()))?;
             Record::CallFinished { call, end, text, duration, memory_peak }
         }
-        Body::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved } => {
-            Record::EgressStarted { egress, sender, method, url, n_bytes, sha256, rule, approved }
+        Body::EgressStarted { egress: id, sender, method, url, n_bytes, sha256, rule, approved: is_approved } => {
+            Record::Egress(egress::Entry::Sending { id, sender, method, url, n_bytes, sha256, rule, is_approved })
         }
-        Body::EgressEnded { egress, status, n_bytes, error } => Record::EgressEnded { egress, status, n_bytes, error },
+        Body::EgressEnded { egress: id, status, n_bytes, error } => {
+            Record::Egress(egress::Entry::Answered { id, status, n_bytes, error })
+        }
         Body::TurnEnded { reason, prompt_tokens, generated_tokens } => {
             Record::TurnEnded { reason, prompt_tokens, generated_tokens }
         }
@@ -415,20 +379,20 @@ mod tests {
             json!({"v": 1, "type": "call_finished", "call": 1, "end": "error", "text": "no", "ms": 0.5, "memory_peak": 65536}),
         );
         check(
-            Record::EgressStarted {
-                egress: 1,
+            Record::Egress(egress::Entry::Sending {
+                id: 1,
                 sender: "fetch.fetch".into(),
                 method: "GET".into(),
                 url: "https://example.org/".into(),
                 n_bytes: 0,
                 sha256: "e3b0".into(),
                 rule: "sending".into(),
-                approved: true,
-            },
+                is_approved: true,
+            }),
             json!({"v": 1, "type": "egress_started", "egress": 1, "sender": "fetch.fetch", "method": "GET", "url": "https://example.org/", "n_bytes": 0, "sha256": "e3b0", "rule": "sending", "approved": true}),
         );
         check(
-            Record::EgressEnded { egress: 1, status: Some(200), n_bytes: None, error: None },
+            Record::Egress(egress::Entry::Answered { id: 1, status: Some(200), n_bytes: None, error: None }),
             json!({"v": 1, "type": "egress_ended", "egress": 1, "status": 200, "n_bytes": null, "error": null}),
         );
         check(

@@ -29,7 +29,7 @@ pub(super) fn new(name: &str, lang: Lang, screen: &Screen) -> Result<(), Failure
     if !wasm::is_package_name(name) {
         return Err(Failure::usage(format!("`{name}` cannot name a package")).help(wasm::PACKAGE_NAME));
     }
-    if wasm::bundled().map_err(ConfigError::from)?.iter().any(|bundled| bundled.name() == name) {
+    if wasm::BUNDLED.contains(&name) {
         return Err(ConfigError::BundledPackage { name: name.to_owned() }.into());
     }
     let folder = Path::new(name);
