@@ -3,7 +3,7 @@
 
 use ossicle::agent::Caller;
 use ossicle::journal::Journal;
-use ossicle::policy::{Approval, Approver, Folder, Pending, Places, Policy};
+use ossicle::policy::{Approval, Approver, Folder, Label, Pending, Places, Policy};
 use ossicle::tool::wasm::{Host, Surroundings, bundled};
 use ossicle::tool::{Progress, Toolbox};
 use ossicle::world::World;
@@ -50,7 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let write = toolbox.named("files.write").ok_or("it comes along")?;
     for (n, path) in (1..).zip(["drafts/letter.md", "letter.md", "../letter.md"]) {
         let arguments = format!(r##"{{"path": "{path}", "text": "# Dear Ada\n"}}"##);
-        let called = caller.call(n, write, &arguments, &Default::default(), Progress::default()).await?;
+        let called =
+            caller.call(n, write, &arguments, Label::trusted(), &Default::default(), Progress::default()).await?;
         println!("{path}: {}", called.text);
     }
     Ok(std::fs::remove_dir_all(folder)?)

@@ -6,10 +6,11 @@ use crate::harmony::{
     DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
 };
 use crate::journal::{Journal, Record};
-use crate::policy::{Approval, Approver, Pending, Policy};
+use crate::policy::{Approval, Approver, Label, Pending, Policy};
 use crate::tool::{Tool, Toolbox};
 use crate::world::World;
 use async_trait::async_trait;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -170,7 +171,7 @@ impl AgentBuilder {
         }
         toolbox.declare_at_most(self.max_declared)?;
         let grammar = if self.is_constrained {
-            let grammar = TurnGrammar::new(&toolbox.callable(), &[]);
+            let grammar = TurnGrammar::new(&toolbox.callable(), &toolbox.builtins());
             let grammar = Arc::new(match &self.response_format {
                 Some(format) => grammar.with_response_format(format.schema.clone()),
                 None => grammar,
@@ -187,7 +188,8 @@ impl AgentBuilder {
         let frame = Message::system(SystemContent {
             current_date: Some(date.clone()),
             reasoning_effort: self.effort,
-            functions_declared: !toolbox.is_empty(),
+            builtins: toolbox.builtins(),
+            functions_declared: !toolbox.declarations().is_empty(),
             ..SystemContent::default()
         });
         let developer = Message::developer(DeveloperContent {
@@ -222,6 +224,8 @@ impl AgentBuilder {
             wants_json,
             limits: self.limits,
             transcript,
+            label: Label::default(),
+            pages: HashMap::new(),
             usage: super::Usage::default(),
             n_calls: 0,
         })

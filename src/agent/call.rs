@@ -6,8 +6,8 @@
 
 use super::CallOutcome;
 use crate::journal::{CallEnd, Journal, JournalError, Record};
-use crate::policy::{Approver, Decision, Grant, Policy};
-use crate::tool::{Attachment, Progress, Registered, Tool};
+use crate::policy::{Approver, Call, Decision, Grant, Label, Policy};
+use crate::tool::{Attachment, Citable, Progress, Registered, Tool};
 use crate::world::World;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -46,32 +46,45 @@ pub struct Called {
     /// What the model reads.
     pub text: String,
     /// The files that it made; the text says where they are kept.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<Kept>,
+    /// The page that it shows.
+    pub page: Option<Citable>,
+}
+
+/// A file that a call made, and where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// As the tool gave it.
+    pub file: Attachment,
+    /// `None` when it is kept nowhere.
+    pub path: Option<PathBuf>,
 }
 
 impl Called {
     pub(super) fn new(outcome: CallOutcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), attachments: Vec::new() }
+        Self { outcome, text: text.into(), attachments: Vec::new(), page: None }
     }
 }
 
 impl Caller {
-    /// Makes the call that `id` counts in this session. Whatever goes wrong with it is its outcome; only a journal that does
-    /// not take it is an error.
+    /// Makes the call that `id` counts in this session, by a caller that has read what `context` says. Whatever goes wrong with
+    /// it is its outcome; only a journal that does not take it is an error.
     pub async fn call(
         &self,
         id: u64,
         registered: &Registered,
         arguments: &str,
+        context: &Label,
         stop: &CancellationToken,
         progress: Progress,
     ) -> Result<Called, JournalError> {
         let spec = registered.spec();
         let parsed = match registered.arguments(arguments) {
-            Ok(parsed) => parsed,
+            Ok(parsed) => registered.tool().resolve(parsed),
             Err(error) => return Ok(Called::new(CallOutcome::Error, format!("error: {error}"))),
         };
-        let decision = match self.policy.decide(&spec.asks(&parsed)) {
+        let effect = registered.tool().effect(&parsed);
+        let decision = match self.policy.decide(&Call { effect, context, ..spec.asks(&parsed) }) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Deny(denial) => Err(denial),
             Decision::Ask(pending) => tokio::select! {
@@ -120,7 +133,7 @@ impl Caller {
         if stop.is_cancelled() {
             return Called::new(CallOutcome::Cancelled, STOPPED);
         }
-        let told = progress.clone();
+        let (told, is_builtin) = (progress.clone(), tool.spec().builtin.is_some());
         let mut call = tokio::spawn(async move { tool.call(arguments, grant, &told).await });
         let ended = tokio::select! {
             ended = &mut call => ended,
@@ -135,22 +148,24 @@ impl Caller {
         };
         match ended {
             Ok(Ok(output)) => {
-                let mut text = output.text;
+                let (mut text, mut kept) = (output.text, Vec::new());
                 let n_dropped = output.attachments.len().saturating_sub(MAX_ATTACHMENTS);
-                for (n, attachment) in (1..=MAX_ATTACHMENTS).zip(&output.attachments) {
+                for (n, file) in (1..=MAX_ATTACHMENTS).zip(output.attachments) {
                     if stop.is_cancelled() {
                         return Called::new(CallOutcome::Cancelled, STOPPED);
                     }
-                    let line = self.keep(id, n, attachment).await;
+                    let (line, path) = self.keep(id, n, &file).await;
+                    kept.push(Kept { file, path });
                     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                     text += &format!("{gap}{line}");
                 }
                 if n_dropped > 0 {
                     text += &format!("\n[{n_dropped} more files are not kept: a call may make {MAX_ATTACHMENTS}]");
                 }
-                let attachments = output.attachments.into_iter().take(MAX_ATTACHMENTS).collect();
-                Called { outcome: CallOutcome::Ok, text, attachments }
+                Called { outcome: CallOutcome::Ok, text, attachments: kept, page: output.page }
             }
+            // The models know the errors of these by heart, as they are.
+            Ok(Err(error)) if is_builtin => Called::new(CallOutcome::Error, error.to_string()),
             Ok(Err(error)) => Called::new(CallOutcome::Error, format!("error: {error}")),
             Err(crash) => {
                 tracing::warn!(%crash, "a tool crashed");
@@ -160,19 +175,19 @@ impl Caller {
     }
 
     /// Keeps a file that a call made, and says where.
-    async fn keep(&self, id: u64, n: usize, attachment: &Attachment) -> String {
+    async fn keep(&self, id: u64, n: usize, attachment: &Attachment) -> (String, Option<PathBuf>) {
         let Attachment { name, media_type, data } = attachment;
         let about = format!("{}, {:.1} kB", plain(media_type, '/'), data.len() as f64 / 1e3);
         let Some(folder) = &self.attachments else {
-            return format!("[{}: {about}; not kept]", plain(name, '.'));
+            return (format!("[{}: {about}; not kept]", plain(name, '.')), None);
         };
         let name = format!("{id}-{n}-{}", plain(name, '.'));
         let path = folder.join(self.journal.session_id()).join(&name);
         let (disk, bytes, at) = (self.world.disk.clone(), data.clone(), path.clone());
         match spawn_blocking(move || disk.write(&at, &bytes)).await {
-            Ok(Ok(())) => format!("[{name}: {about}; kept for the user as {}]", path.display()),
-            Ok(Err(error)) => format!("[{name}: {about}; not kept: {error}]"),
-            Err(crash) => format!("[{name}: {about}; not kept: {crash}]"),
+            Ok(Ok(())) => (format!("[{name}: {about}; kept for the user as {}]", path.display()), Some(path)),
+            Ok(Err(error)) => (format!("[{name}: {about}; not kept: {error}]"), None),
+            Err(crash) => (format!("[{name}: {about}; not kept: {crash}]"), None),
         }
     }
 }

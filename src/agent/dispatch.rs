@@ -3,16 +3,17 @@
 //! The recipient counts first, the channel second. Whatever the model can repair (no such tool, bad arguments, a denial,
 //! a crash, a timeout) is a reply to it.
 
-use super::call::{Called, STOPPED};
+use super::call::{Called, Kept, STOPPED};
 use super::nudge::{meant_as_call, nudge};
 use super::step::Step;
 use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
-use crate::policy::Effect;
+use crate::policy::{Effect, Integrity, Label};
 use crate::tool::{Progress, Registered};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What came of a step.
@@ -113,24 +114,36 @@ impl Agent {
         let started = self.world.clock.elapsed();
         let this = (recipient, arguments.clone());
         let n_same = *turn.calls.seen.entry(this.clone()).and_modify(|n_same| *n_same += 1).or_insert(1);
-        let (outcome, text) = match tool {
-            _ if turn.stop.is_cancelled() => (CallOutcome::Cancelled, STOPPED.into()),
-            Err(unknown) => (CallOutcome::Error, format!("error: {unknown}")),
-            Ok(_) if n_same > SAME_CALL_RUNS => (CallOutcome::Error, SAME_CALL.into()),
+        let mut read = Label::default();
+        let called = match tool {
+            _ if turn.stop.is_cancelled() => Called::new(CallOutcome::Cancelled, STOPPED),
+            Err(unknown) => Called::new(CallOutcome::Error, format!("error: {unknown}")),
+            Ok(_) if n_same > SAME_CALL_RUNS => Called::new(CallOutcome::Error, SAME_CALL),
             Ok(registered) => {
-                let effect = registered.spec().effect;
-                let (changes, sends) = (effect.changes(), effect != Effect::Write);
+                let spec = registered.spec();
+                if spec.integrity == Integrity::Untrusted {
+                    read = Label::untrusted(spec.id.to_string());
+                }
+                let (changes, sends) = (spec.effect.changes(), spec.effect != Effect::Write);
                 let called = self.run_call(turn, id, registered, &arguments).await?;
                 if called.outcome == CallOutcome::Ok && changes {
                     // What was sent again and again counts on: its answer need not be another one.
                     turn.calls.seen.retain(|call, _| sends && *call == this);
                 }
-                (called.outcome, self.readable(called.text))
+                Called { text: self.readable(called.text), ..called }
             }
         };
+        let Called { outcome, text, attachments, page } = called;
+        if outcome != CallOutcome::Denied {
+            self.label.join(&read);
+        }
+        self.pages.extend(page.map(|page| (page.cursor, page)));
         turn.calls.last_denied = outcome == CallOutcome::Denied;
         let duration = self.world.clock.elapsed().saturating_sub(started);
         turn.events.event(Event::CallFinished { id, outcome, text: text.clone(), duration });
+        for Kept { file, path } in attachments {
+            turn.events.event(Event::Attachment { id, file: Arc::new(file), path });
+        }
         let channel = call.channel.unwrap_or(Channel::Commentary);
         self.append_rendered(Message::tool(author, channel, text)).await?;
         Ok(if outcome == CallOutcome::Cancelled {
@@ -165,7 +178,7 @@ impl Agent {
             let _ = sender.try_send(text.to_owned());
         });
         let stop = turn.stop.clone();
-        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &stop, progress));
+        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &self.label, &stop, progress));
         loop {
             tokio::select! {
                 called = &mut call => return Ok(called?),

@@ -3,6 +3,9 @@
 //! It is for display only; the journal is not a sink, because the agent waits for it. Every turn emits exactly one
 //! [`Event::TurnEnded`], last, and every call that started finishes.
 
+use crate::tool::Attachment;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that happened in a turn. Text comes in pieces, as the model writes it.
@@ -38,6 +41,15 @@ pub enum Event {
         id: u64,
         /// In a few words of the tool's.
         text: String,
+    },
+    /// A call that has just finished made a file.
+    Attachment {
+        /// As in [`Event::CallStarted`].
+        id: u64,
+        /// As the tool gave it.
+        file: Arc<Attachment>,
+        /// Where it is kept; `None` when it is kept nowhere.
+        path: Option<PathBuf>,
     },
     /// A call has its reply.
     CallFinished {

@@ -12,20 +12,24 @@ mod prompt;
 mod step;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trained;
 mod transcript;
 mod watch;
 
 pub use builder::{AgentBuilder, MAX_DECLARED};
-pub use call::{Called, Caller};
+pub use call::{Called, Caller, Kept};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 
 use crate::engine::{Engine, EngineError, GrammarError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token, TurnGrammar};
 use crate::journal::{Journal, JournalError, Record};
-use crate::tool::{RegisterError, Toolbox};
+use crate::policy::Label;
+use crate::tool::{Citable, RegisterError, Toolbox};
 use crate::world::World;
 use dispatch::{Calls, Dispatched};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +50,10 @@ pub struct Agent {
     wants_json: bool,
     limits: Limits,
     transcript: Transcript,
+    /// Whose words the model has read in this session.
+    label: Label,
+    /// The pages that it was shown, by their number.
+    pages: HashMap<usize, Citable>,
     usage: Usage,
     /// Calls of the session so far; numbers the next one.
     n_calls: u64,

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use sha2::Digest;
 
 /// What a model would have produced, written with the names of the special tokens.
-fn ids(text: &str) -> Vec<Token> {
+pub(super) fn ids(text: &str) -> Vec<Token> {
     let names = [
         ("<|channel|>", special::CHANNEL),
         ("<|message|>", special::MESSAGE),
@@ -35,16 +35,16 @@ fn ids(text: &str) -> Vec<Token> {
     tokens
 }
 
-const ANSWER: &str = "<|channel|>final<|message|>Done.<|return|>";
+pub(super) const ANSWER: &str = "<|channel|>final<|message|>Done.<|return|>";
 
-fn call(recipient: &str, arguments: &str) -> String {
+pub(super) fn call(recipient: &str, arguments: &str) -> String {
     format!(
         "<|channel|>analysis<|message|>I will call.<|end|><|start|>assistant<|channel|>commentary to={recipient} \
          <|constrain|>json<|message|>{arguments}<|call|>"
     )
 }
 
-fn engine(script: &[&str]) -> Arc<ScriptedEngine> {
+pub(super) fn engine(script: &[&str]) -> Arc<ScriptedEngine> {
     Arc::new(ScriptedEngine::new(script.iter().map(|text| ids(text)).collect()))
 }
 
@@ -66,7 +66,7 @@ fn echo() -> Arc<dyn crate::tool::Tool> {
     Arc::new(NativeTool::new("echo.echo", "Says it again.", run).unwrap())
 }
 
-fn everything_allowed() -> Policy {
+pub(super) fn everything_allowed() -> Policy {
     let rule = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
     Policy::parse("test", rule).unwrap()
 }
@@ -75,7 +75,7 @@ async fn agent(engine: &Arc<ScriptedEngine>) -> Agent {
     agent_with(engine, [echo()]).await
 }
 
-async fn agent_with(
+pub(super) async fn agent_with(
     engine: &Arc<ScriptedEngine>,
     tools: impl IntoIterator<Item = Arc<dyn crate::tool::Tool>>,
 ) -> Agent {
@@ -84,7 +84,7 @@ async fn agent_with(
 }
 
 /// One turn: how it ended, its events, and the last prompt that the engine saw, as text.
-async fn turn(agent: &mut Agent, engine: &ScriptedEngine) -> (Answer, Vec<Event>, String) {
+pub(super) async fn turn(agent: &mut Agent, engine: &ScriptedEngine) -> (Answer, Vec<Event>, String) {
     let mut events = Vec::new();
     let answer = agent.ask("Go.", &mut events, CancellationToken::new()).await.unwrap();
     let request = engine.requests().pop().unwrap();
@@ -101,7 +101,7 @@ fn shown(tokens: &[Token]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn replies(events: &[Event]) -> Vec<(CallOutcome, &str)> {
+pub(super) fn replies(events: &[Event]) -> Vec<(CallOutcome, &str)> {
     let mut replies = Vec::new();
     for event in events {
         if let Event::CallFinished { outcome, text, .. } = event {

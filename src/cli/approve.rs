@@ -136,7 +136,7 @@ impl Keyboard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Call, Capabilities, Decision, Effect, Policy, Targets, ToolId};
+    use crate::policy::{Call, Capabilities, Decision, Effect, Label, Policy, Targets, ToolId};
     use serde_json::json;
 
     #[test]
@@ -157,7 +157,14 @@ mod tests {
         let text = format!("{}\r\u{1b}[2Jharmless\u{202e}", "x".repeat(1000));
         let wants = Capabilities { file: Some("/home/me/no\u{1b}tes.md".into()), ..Capabilities::default() };
         let (arguments, targets) = (json!({ "text": text }), Targets::default());
-        let call = Call { tool: &tool, effect: Effect::Write, arguments: &arguments, wants: &wants, targets: &targets };
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Write,
+            arguments: &arguments,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+        };
         let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("asked") };
         let question = question(&pending);
         for word in

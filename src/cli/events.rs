@@ -141,6 +141,15 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
             }
             // What a generation says is a text of its own, also when nothing was called since the one before.
             Event::Prefill { .. } => self.close_text("completed"),
+            Event::Attachment { file, path, .. } => {
+                let item = self.next_item();
+                let kind = if file.media_type.starts_with("image/") { "image" } else { "file" };
+                let made = json!({
+                    "id": item, "type": kind, "status": "completed", "name": file.name, "media_type": file.media_type,
+                    "n_bytes": file.data.len(), "path": path,
+                });
+                self.item("completed", &made);
+            }
             // Not on stdout: nothing has to be done about it, and no item is its own.
             Event::Warning(_) => {}
         }

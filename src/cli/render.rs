@@ -6,7 +6,9 @@
 use super::screen::{Ink, Screen, Section, State, style, terminal_width};
 use super::terminal;
 use crate::agent::{CallOutcome, Event, EventSink};
+use crate::tool::Attachment;
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use std::path::Path;
 use std::time::Duration;
 
 /// A prompt shorter than this, in tokens, is read before a bar could be seen.
@@ -36,6 +38,7 @@ impl EventSink for Screen {
                 state.spin(&words);
             }
             Event::CallFinished { id, outcome, text, duration } => state.call(id, outcome, &text, duration),
+            Event::Attachment { file, path, .. } => state.attachment(&file, path.as_deref()),
             Event::Warning(text) => {
                 state.end_section();
                 state.err_line(Ink::Yellow, &format!("warning: {}", terminal::block(&text)));
@@ -80,6 +83,14 @@ impl State {
             Section::Preamble | Section::Nothing => self.write_err(&text),
         }
         self.at_line_start = text.ends_with('\n');
+    }
+
+    /// A file that a call made: a picture is shown where the terminal can, and where it is kept stands below it.
+    fn attachment(&mut self, file: &Attachment, path: Option<&Path>) {
+        self.end_section();
+        let kept = path.map_or_else(|| "not kept".into(), |path| path.display().to_string());
+        let line = format!("  {}  {kept}", file.name);
+        self.err_line(Ink::Dim, &terminal::line(&line));
     }
 
     fn prefill(&mut self, done: usize, total: usize) {

@@ -1,7 +1,7 @@
 //! Real servers on loopback, and names that lead where they should not.
 
 use super::*;
-use crate::policy::{Call, Capabilities, Decision, Effect, HostPattern, Policy, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Decision, Effect, HostPattern, Label, Policy, Targets, ToolId};
 use crate::world::Network;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -112,7 +112,14 @@ fn grant(hosts: &str, local: &[&str]) -> Grant {
     let tool: ToolId = "fetch.fetch".parse().unwrap();
     let wants = Capabilities { hosts: vec![HostPattern::parse(hosts).unwrap()], ..Capabilities::default() };
     let targets = Targets::default();
-    let call = Call { tool: &tool, effect: Effect::Send, arguments: &Value::Null, wants: &wants, targets: &targets };
+    let call = Call {
+        tool: &tool,
+        effect: Effect::Send,
+        arguments: &Value::Null,
+        wants: &wants,
+        targets: &targets,
+        context: Label::trusted(),
+    };
     match Policy::parse("test", &policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),

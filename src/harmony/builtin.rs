@@ -12,7 +12,7 @@ const BROWSER: &str = "Tool for browsing.\n\
     Cite information from the tool using the following format:\n\
     `【{cursor}†L{line_start}(-L{line_end})?】`, for example: `【6†L9-L11】` or `【8†L3】`.\n\
     Do not quote more than 10 words directly from the tool output.\n\
-    sources=web (default: web)";
+    sources=";
 
 const SEARCH: &str = "Searches for information related to `query` and displays `topn` results.";
 
@@ -35,12 +35,13 @@ const PYTHON: &str = "Use this tool to execute Python code in your chain of thou
 const PYTHON_FILES: &str = " seconds. The drive at '/mnt/data' can be used to save and persist user files.";
 
 impl Builtin {
-    /// `browser.search`, `browser.open` and `browser.find`, which take JSON.
-    pub fn browser() -> Self {
+    /// `browser.search`, `browser.open` and `browser.find`, which take JSON. Of the sources of pages (the models were trained with
+    /// `web`), the first is the default one.
+    pub fn browser(sources: &[&str]) -> Self {
         let number = || json!({"type": "number", "default": -1});
         Self {
             name: "browser".into(),
-            description: BROWSER.into(),
+            description: format!("{BROWSER}{} (default: {})", sources.join(", "), sources.first().unwrap_or(&"web")),
             functions: vec![
                 function(
                     "search",

@@ -4,7 +4,7 @@
 
 use super::pattern::Pattern;
 use super::place::{Area, HostPattern, Places, Reach};
-use super::{Effect, Policy, ToolId, normal_host};
+use super::{Effect, Integrity, Policy, ToolId, normal_host};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -46,6 +46,8 @@ pub struct Rule {
     pub(super) within: Vec<Area>,
     /// Empty speaks of every host, and of none.
     pub(super) hosts: Vec<HostPattern>,
+    /// What the model has read so far; `None` is anything.
+    pub(super) context: Option<Integrity>,
     pub(super) answer: Answer,
     /// Where it stands in the file, from 1.
     pub(super) line: usize,
@@ -155,6 +157,7 @@ struct RuleTable {
     effects: Option<Spanned<Vec<Effect>>>,
     within: Option<Spanned<Vec<Spanned<String>>>>,
     hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    context: Option<Spanned<Integrity>>,
     decision: Answer,
 }
 
@@ -173,6 +176,8 @@ struct CallTable {
     effect: Option<Effect>,
     path: Option<Spanned<String>>,
     url: Option<Spanned<String>>,
+    #[serde(default)]
+    context: Integrity,
 }
 
 /// The rule that decides where no other does.
@@ -270,6 +275,12 @@ impl RuleTable {
                 return Err((span, "an empty list speaks of nothing: fill it, or leave the line out".into()));
             }
         }
+        if let Some(context) = &self.context
+            && (self.decision, context.get_ref()) == (Answer::Allow, &Integrity::Untrusted)
+        {
+            let message = "what strangers wrote allows nothing: write `ask` or `deny`, or leave the line out";
+            return Err((context.span(), message.into()));
+        }
         let texts = |list: Option<Spanned<Vec<Spanned<String>>>>| list.map(Spanned::into_inner).unwrap_or_default();
         Ok(Rule {
             id: self.id.into_inner(),
@@ -277,6 +288,7 @@ impl RuleTable {
             within: each(texts(self.within), Area::parse)?,
             hosts: each(texts(self.hosts), HostPattern::parse)?,
             effects: self.effects.map(Spanned::into_inner).unwrap_or_default(),
+            context: self.context.map(Spanned::into_inner),
             answer: self.decision,
             line: line_of(text, at.start),
         })
@@ -310,7 +322,7 @@ impl TestTable {
         let effects = self.call.effect.map_or(Effect::ALL.to_vec(), |effect| vec![effect]);
         let reach = self.reach(policy)?;
         for effect in effects {
-            let (answer, rule) = policy.ruling(&id, effect, &reach);
+            let (answer, rule) = policy.ruling(&id, effect, &reach, self.call.context);
             if answer != *self.expect.get_ref() {
                 let message = format!(
                     "this example fails: it expects `{}`, and for {id} with the effect {effect} the rule `{rule}` says `{}`",

@@ -1,6 +1,6 @@
 //! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
 
-use super::{Answer, Call, Effect, HostPattern, Policy, Reach, ToolId, normal_host};
+use super::{Answer, Call, Effect, HostPattern, Label, Policy, Reach, ToolId, normal_host};
 use async_trait::async_trait;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -78,8 +78,8 @@ impl Capabilities {
 /// use ossicle::policy::{Capabilities, Effect, Grant, ToolId};
 /// fn forged(tool: ToolId) -> Grant {
 ///     let (effect, capabilities) = (Effect::Pure, Capabilities::default());
-///     let (policy, reach) = (Default::default(), Default::default());
-///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true, policy, reach }
+///     let (policy, reach, context) = (Default::default(), Default::default(), Default::default());
+///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true, policy, reach, context }
 /// }
 /// ```
 /// none from a call that nobody decided:
@@ -114,13 +114,15 @@ pub struct Grant {
     reach: Reach,
     /// Asked again about each path and each host that the call really opens.
     policy: Policy,
+    /// What the model had read.
+    context: Label,
 }
 
 impl Grant {
     pub(super) fn new(call: &Call<'_>, rule: &str, reach: Reach, policy: Policy) -> Self {
         let capabilities = call.wants.within(call.effect);
-        let (tool, rule) = (call.tool.clone(), rule.to_owned());
-        Self { tool, effect: call.effect, capabilities, rule, approved: false, reach, policy }
+        let (tool, rule, context) = (call.tool.clone(), rule.to_owned(), call.context.clone());
+        Self { tool, effect: call.effect, capabilities, rule, approved: false, reach, policy, context }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -185,7 +187,7 @@ impl Grant {
 
     /// What the policy says to what the call does under this grant. A yes to the call is a yes to what it named.
     fn settled(&self, reach: &Reach, is_named: bool, what: &dyn fmt::Display) -> Result<(), String> {
-        match self.policy.ruling(&self.tool, self.effect, reach) {
+        match self.policy.ruling(&self.tool, self.effect, reach, self.context.integrity()) {
             (Answer::Allow, _) => Ok(()),
             (Answer::Ask, _) if self.approved && is_named => Ok(()),
             (Answer::Ask, rule) => Err(format!(
@@ -198,6 +200,11 @@ impl Grant {
     /// The id of the rule that decided.
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+
+    /// What the model had read when it made the call.
+    pub fn context(&self) -> &Label {
+        &self.context
     }
 
     /// Whether somebody was asked and said yes.
@@ -247,6 +254,11 @@ impl Pending {
     /// What it would be given.
     pub fn capabilities(&self) -> &Capabilities {
         &self.grant.capabilities
+    }
+
+    /// What the model has read so far: a stranger may have put the call into its head.
+    pub fn context(&self) -> &Label {
+        &self.grant.context
     }
 
     /// The rule that wants the question asked.
@@ -336,7 +348,14 @@ mod tests {
         let tool: ToolId = "notes.add".parse().unwrap();
         let wants = Capabilities { file: Some("/n.md".into()), ..Capabilities::default() };
         let (arguments, targets) = (json!({"text": "a\u{1b}[2J"}), Targets::default());
-        let call = Call { tool: &tool, effect: Effect::Write, arguments: &arguments, wants: &wants, targets: &targets };
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Write,
+            arguments: &arguments,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+        };
         let pending = Pending::new(&call, "writes", Reach::default(), Policy::default());
         assert_eq!(pending.arguments(), r#"{"text":"a\u001b[2J"}"#, "an approver sees everything, escaped");
         assert_eq!((pending.rule(), pending.effect(), pending.capabilities()), ("writes", Effect::Write, &wants));

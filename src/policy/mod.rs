@@ -5,6 +5,7 @@
 
 mod file;
 mod grant;
+mod label;
 mod pattern;
 mod place;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod reaching;
 pub use file::EgressRules;
 pub use file::{Answer, PolicyError, Rule};
 pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Folder, Grant, Pending, Reason};
+pub use label::{Integrity, Label};
 pub use place::{HostPattern, Places, Reach};
 
 use serde_json::Value;
@@ -109,6 +111,8 @@ pub struct Call<'a> {
     pub wants: &'a Capabilities,
     /// Which arguments say where it reaches.
     pub targets: &'a Targets,
+    /// What the model has read so far.
+    pub context: &'a Label,
 }
 
 /// The names of the arguments, strings or arrays of them, that say where a call reaches.
@@ -218,7 +222,7 @@ impl Policy {
     /// The one place where a call is allowed, asked about or denied.
     pub fn decide(&self, call: &Call<'_>) -> Decision {
         let reach = call.targets.reach(call.arguments, &self.places);
-        let (answer, rule) = self.ruling(call.tool, call.effect, &reach);
+        let (answer, rule) = self.ruling(call.tool, call.effect, &reach, call.context.integrity());
         tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
         match answer {
             Answer::Allow => Decision::Allow(Grant::new(call, rule, reach, self.clone())),
@@ -231,8 +235,8 @@ impl Policy {
     /// whatever the file's order.
     ///
     /// A deny or ask holds as soon as it touches any path or host of the call; what lets a call happen must cover all of them.
-    pub fn ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach) -> (Answer, &str) {
-        let speaking = |rule: &&Rule| rule.speaks_of(tool, effect);
+    pub fn ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach, context: Integrity) -> (Answer, &str) {
+        let speaking = |rule: &&Rule| rule.speaks_of(tool, effect, context);
         let first = |is_meant: &dyn Fn(&Rule) -> bool| {
             let rules = self.rules.iter().filter(speaking).filter(|rule| is_meant(rule));
             rules.min_by(|a, b| a.id.cmp(&b.id)).map(|rule| rule.id.as_str())
@@ -240,7 +244,7 @@ impl Policy {
         if let Some(id) = first(&|rule| rule.answer == Answer::Deny && rule.touches(reach)) {
             return (Answer::Deny, id);
         }
-        let Some(permitting) = first(&|rule| rule.answer != Answer::Deny && rule.covers(reach)) else {
+        let Some(permitting) = first(&|rule| rule.permits() && rule.covers(reach)) else {
             return (Answer::Deny, file::DEFAULT_RULE);
         };
         match first(&|rule| rule.answer == Answer::Ask && rule.touches(reach)) {
@@ -251,15 +255,17 @@ impl Policy {
 
     /// Whether no tool of a package, whatever it does, may ever be called.
     pub fn denies_all_of(&self, package: &str) -> bool {
-        let is_whole = |rule: &Rule| rule.effects.is_empty() && rule.within.is_empty() && rule.hosts.is_empty();
+        let is_whole = |rule: &Rule| {
+            rule.effects.is_empty() && rule.within.is_empty() && rule.hosts.is_empty() && rule.context.is_none()
+        };
         let covers = |rule: &Rule| rule.tools.is_empty() || rule.tools.iter().any(|pattern| pattern.covers(package));
         self.rules.iter().any(|rule| rule.answer == Answer::Deny && is_whole(rule) && covers(rule))
     }
 
     /// In a word, what it says to a tool's calls: the answer, or on what it depends.
     pub fn summary(&self, tool: &ToolId, effect: Effect) -> &'static str {
-        let permits = |rule: &&Rule| rule.answer != Answer::Deny && rule.speaks_of(tool, effect);
-        match self.ruling(tool, effect, &Reach::default()) {
+        let permits = |rule: &&Rule| rule.permits() && rule.speaks_of(tool, effect, Integrity::Trusted);
+        match self.ruling(tool, effect, &Reach::default(), Integrity::Trusted) {
             (Answer::Deny, file::DEFAULT_RULE)
                 if self.rules.iter().filter(permits).any(|rule| !rule.hosts.is_empty()) =>
             {
@@ -284,8 +290,14 @@ impl Policy {
 }
 
 impl Rule {
-    fn speaks_of(&self, tool: &ToolId, effect: Effect) -> bool {
-        (self.tools.is_empty() || self.tools.iter().any(|pattern| pattern.matches(tool)))
+    /// Whether a call can happen by it. One that is only about what strangers wrote makes others stricter and allows nothing.
+    fn permits(&self) -> bool {
+        self.answer != Answer::Deny && self.context != Some(Integrity::Untrusted)
+    }
+
+    fn speaks_of(&self, tool: &ToolId, effect: Effect, context: Integrity) -> bool {
+        self.context.is_none_or(|meant| meant == context)
+            && (self.tools.is_empty() || self.tools.iter().any(|pattern| pattern.matches(tool)))
             && (self.effects.is_empty() || self.effects.contains(&effect))
     }
 
@@ -343,7 +355,14 @@ mod tests {
 
     fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
         let (wants, targets) = (Capabilities::default(), Targets::default());
-        let call = Call { tool: &id(tool), effect, arguments: &Value::Null, wants: &wants, targets: &targets };
+        let call = Call {
+            tool: &id(tool),
+            effect,
+            arguments: &Value::Null,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+        };
         match policy.decide(&call) {
             Decision::Allow(_) => "allow",
             Decision::Ask(_) => "ask",
@@ -391,8 +410,14 @@ mod tests {
             Policy::parse("p", "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"").unwrap();
         let wants = Capabilities { clock: true, file: Some(PathBuf::from("/notes.md")), ..Capabilities::default() };
         let (tool, targets) = (id("notes.add"), Targets::default());
-        let call =
-            Call { tool: &tool, effect: Effect::Write, arguments: &Value::Null, wants: &wants, targets: &targets };
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Write,
+            arguments: &Value::Null,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+        };
         let Decision::Allow(grant) = policy.decide(&call) else { panic!("allowed") };
         assert_eq!((grant.tool(), grant.capabilities()), (&tool, &wants));
         assert_eq!((grant.rule(), grant.approved()), ("all", false));
@@ -418,6 +443,7 @@ mod tests {
                 effects,
                 within: Vec::new(),
                 hosts: Vec::new(),
+                context: None,
                 answer,
                 line: n,
             };
@@ -434,6 +460,40 @@ mod tests {
         Policy { rules: rules.into(), ..Policy::default() }
     }
 
+    #[test]
+    fn what_strangers_wrote_makes_rules_stricter_and_never_laxer() {
+        let policy = |rules: &str| Policy::parse("test", &format!("version = 1\n{rules}"));
+        let text = "[[rule]]\nid = \"mine\"\ntools = [\"mail.send\"]\ndecision = \"allow\"\n\
+                    [[rule]]\nid = \"strangers\"\ncontext = \"untrusted\"\neffects = [\"send\"]\ndecision = \"ask\"\n\
+                    [[rule]]\nid = \"alone\"\ntools = [\"post.card\"]\ncontext = \"trusted\"\ndecision = \"allow\"\n\
+                    [[test]]\ncall = { tool = \"mail.send\", effect = \"send\", context = \"untrusted\" }\nexpect = \"ask\"\n";
+        let (parsed, reach) = (policy(text).unwrap(), Reach::default());
+        for (tool, context, answer) in [
+            ("mail.send", Integrity::Trusted, (Answer::Allow, "mine")),
+            ("mail.send", Integrity::Untrusted, (Answer::Ask, "strangers")),
+            ("other.send", Integrity::Untrusted, (Answer::Deny, "default")),
+            ("post.card", Integrity::Trusted, (Answer::Allow, "alone")),
+            ("post.card", Integrity::Untrusted, (Answer::Deny, "default")),
+        ] {
+            assert_eq!(parsed.ruling(&id(tool), Effect::Send, &reach, context), answer, "{tool} {context:?}");
+        }
+        let lax = "[[rule]]\nid = \"r\"\ntools = [\"*\"]\ncontext = \"untrusted\"\ndecision = \"allow\"\n";
+        assert!(policy(lax).unwrap_err().to_string().contains("allows nothing"));
+        let read = Label::untrusted("browser.open");
+        let (wants, targets, tool) = (Capabilities::default(), Targets::default(), id("mail.send"));
+        let arguments = Value::Null;
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Send,
+            arguments: &arguments,
+            wants: &wants,
+            targets: &targets,
+            context: &read,
+        };
+        let Decision::Ask(pending) = parsed.decide(&call) else { panic!("a page was read") };
+        assert_eq!(pending.context(), &read);
+    }
+
     proptest! {
         #[test]
         fn the_order_of_rules_means_nothing(
@@ -441,16 +501,16 @@ mod tests {
             (tool, effect) in calls(),
         ) {
             let (one, other) = (with(rules), with(shuffled));
-            let reach = Reach::default();
-            prop_assert_eq!(one.ruling(&tool, effect, &reach), other.ruling(&tool, effect, &reach));
+            let (reach, context) = (Reach::default(), Integrity::Trusted);
+            prop_assert_eq!(one.ruling(&tool, effect, &reach, context), other.ruling(&tool, effect, &reach, context));
         }
 
         #[test]
         fn the_strongest_rule_that_speaks_wins(rules in rules(), (tool, effect) in calls()) {
             let policy = with(rules);
-            let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect)).map(|rule| rule.answer);
+            let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect, Integrity::Trusted)).map(|rule| rule.answer);
             let strongest = speaking.max().unwrap_or(Answer::Deny);
-            prop_assert_eq!(policy.ruling(&tool, effect, &Reach::default()).0, strongest);
+            prop_assert_eq!(policy.ruling(&tool, effect, &Reach::default(), Integrity::Trusted).0, strongest);
         }
     }
 }

@@ -62,6 +62,7 @@ fn decide(tool: &str, effect: Effect, arguments: Value) -> Decision {
         arguments: &arguments,
         wants: &wants,
         targets: &targets,
+        context: Label::trusted(),
     })
 }
 

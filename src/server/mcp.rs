@@ -5,7 +5,7 @@
 
 use crate::agent::{CallOutcome, Called};
 use crate::config::Counter;
-use crate::policy::Effect;
+use crate::policy::{Effect, Label};
 use crate::tool::{Attachment, Progress, Recovery, Registered, ToolSpec};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -97,7 +97,7 @@ impl ServerHandler for Offered {
         let stop = closing.child_token();
         let progress = progress(&context);
         let calling = async {
-            let call = counter.caller.call(id, registered, &arguments, &stop, progress);
+            let call = counter.caller.call(id, registered, &arguments, Label::trusted(), &stop, progress);
             if registered.spec().effect.changes() {
                 let _alone = turns.write().await;
                 call.await
@@ -158,9 +158,9 @@ fn hints(spec: &ToolSpec) -> ToolAnnotations {
 
 /// What came of a call. What the other model can repair is no error of the protocol.
 fn result(called: Called) -> CallToolResult {
-    let Called { outcome, text, attachments } = called;
+    let Called { outcome, text, attachments, .. } = called;
     let mut content = vec![ContentBlock::text(text)];
-    content.extend(attachments.into_iter().map(attached));
+    content.extend(attachments.into_iter().map(|kept| attached(kept.file)));
     match outcome {
         CallOutcome::Ok => CallToolResult::success(content),
         CallOutcome::Error | CallOutcome::Denied | CallOutcome::Cancelled => CallToolResult::error(content),
@@ -227,7 +227,7 @@ mod tests {
                 data: b"hi".to_vec(),
             };
             let attachments = vec![file("a.png", "image/png"), file("../b.csv", "text/csv")];
-            Ok(Output { text: "drawn".into(), attachments })
+            Ok(Output { attachments, ..Output::from("drawn".to_owned()) })
         }
     }
 

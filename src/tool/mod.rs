@@ -15,9 +15,11 @@ pub use arguments::validator;
 pub use progress::Progress;
 pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 
-use crate::policy::{Call, Capabilities, Effect, Grant, Targets, ToolId};
+use crate::harmony::Builtin;
+use crate::policy::{Call, Capabilities, Effect, Grant, Integrity, Label, Targets, ToolId};
 use async_trait::async_trait;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something the model can call.
@@ -25,6 +27,17 @@ use std::time::Duration;
 pub trait Tool: Send + Sync {
     /// Name, description, schema, effect: fixed for the life of the tool.
     fn spec(&self) -> &ToolSpec;
+
+    /// The arguments as policy, the user and the journal see them: what they refer to stands in them, such as the URL that
+    /// the number of a link means.
+    fn resolve(&self, arguments: Value) -> Value {
+        arguments
+    }
+
+    /// What this very call does outside the sandbox, where not every call does the same.
+    fn effect(&self, _arguments: &Value) -> Effect {
+        self.spec().effect
+    }
 
     /// Runs one call. The arguments have been parsed and validated against the schema; the grant covers this call alone.
     /// Every error is an answer that the model can act on.
@@ -50,12 +63,17 @@ pub struct ToolSpec {
     pub wants: Capabilities,
     /// Which arguments say where a call reaches.
     pub targets: Targets,
+    /// Whose words it gives, those of its errors included.
+    pub integrity: Integrity,
+    /// How the system message declares it, when it is one of the tools that models were trained with.
+    pub builtin: Option<Builtin>,
 }
 
 impl ToolSpec {
-    /// A call of this tool, to be decided.
+    /// A call of this tool, to be decided, by a model that has read nothing of strangers yet.
     pub fn asks<'a>(&'a self, arguments: &'a Value) -> Call<'a> {
-        Call { tool: &self.id, effect: self.effect, arguments, wants: &self.wants, targets: &self.targets }
+        let (wants, targets, context) = (&self.wants, &self.targets, Label::trusted());
+        Call { tool: &self.id, effect: self.effect, arguments, wants, targets, context }
     }
 }
 
@@ -80,12 +98,28 @@ pub struct Output {
     pub text: String,
     /// Pictures and other files that it made.
     pub attachments: Vec<Attachment>,
+    /// The page that it shows, which an answer can cite.
+    pub page: Option<Citable>,
 }
 
 impl From<String> for Output {
     fn from(text: String) -> Self {
-        Self { text, attachments: Vec::new() }
+        Self { text, attachments: Vec::new(), page: None }
     }
+}
+
+/// A page that an answer can cite, as `【{cursor}†L{first}-L{last}】`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Citable {
+    /// Its number among the pages of the session.
+    pub cursor: usize,
+    /// What people call it.
+    pub title: String,
+    /// Where it is from.
+    pub url: String,
+    /// For each line as the model sees it, the line of the file that it stands on, from 1. Empty where lines mean nothing to
+    /// people.
+    pub lines: Arc<[u32]>,
 }
 
 /// A file that a call made.

@@ -2,7 +2,7 @@
 //! the code is the program's own.
 
 use super::{Output, Progress, Recovery, RegisterError, Tool, ToolError, ToolSpec};
-use crate::policy::{Capabilities, Effect, Grant, Targets, ToolId};
+use crate::policy::{Capabilities, Effect, Grant, Integrity, Targets, ToolId};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,8 @@ impl NativeTool {
             recovery: Recovery::Repeat,
             wants: Capabilities::default(),
             targets: Targets::default(),
+            integrity: Integrity::Trusted,
+            builtin: None,
         };
         let run = move |arguments: Value| -> Running {
             match serde_json::from_value(arguments) {
@@ -57,6 +59,7 @@ impl NativeTool {
     /// repeated after a crash.
     pub fn with_effect(mut self, effect: Effect) -> Self {
         self.spec.effect = effect;
+        self.spec.integrity = Integrity::after(effect);
         self.spec.recovery = match effect {
             Effect::Pure | Effect::Read => Recovery::Repeat,
             Effect::Write | Effect::Send | Effect::Cloud => Recovery::Irreversible,

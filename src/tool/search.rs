@@ -5,7 +5,7 @@
 
 use super::{Output, Progress, Recovery, Registered, Tool, ToolError, ToolSpec};
 use crate::harmony::declared;
-use crate::policy::{Capabilities, Effect, Grant, Targets, ToolId};
+use crate::policy::{Capabilities, Effect, Grant, Integrity, Targets, ToolId};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -57,6 +57,8 @@ impl ToolSearch {
             recovery: Recovery::Repeat,
             wants: Capabilities::default(),
             targets: Targets::default(),
+            integrity: Integrity::Trusted,
+            builtin: None,
         };
         Self { spec, entries }
     }

@@ -5,7 +5,7 @@
 
 use super::search::ToolSearch;
 use super::{Tool, ToolError, ToolSpec, arguments, mcp};
-use crate::harmony::Declaration;
+use crate::harmony::{Builtin, Declaration};
 use crate::policy::ToolId;
 use serde_json::{Value, json};
 use std::fmt;
@@ -27,6 +27,9 @@ const TRAINED_NAMES: &[&str] = &[
     "system",
     "developer",
 ];
+
+/// The one argument of a built-in that takes raw code.
+pub(super) const CODE: &str = "code";
 
 /// What models write right behind a name, without the space that ends it.
 const GLUED: &[&str] = &["json", "code", "commentary", "analysis", "assistant"];
@@ -64,6 +67,9 @@ pub enum RegisterError {
         /// What the model would see.
         name: String,
     },
+    /// Another tool has the identity: policy could not tell them apart.
+    #[error("there is a tool `{0}` already; give this one another name")]
+    Taken(ToolId),
     /// Another tool has the name.
     #[error("the tools `{first}` and `{second}` would both be called `{name}`; rename one of them")]
     Collision {
@@ -105,10 +111,16 @@ impl Toolbox {
     /// Adds a tool. Its schema is compiled now, so that it is refused here and not at its first call.
     pub fn register(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegisterError> {
         let spec = tool.spec();
-        let name = model_name(&spec.id);
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let name = match &spec.builtin {
+            Some(builtin) => trained_name(builtin),
+            None => model_name(&spec.id),
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-') || c == '.' && spec.builtin.is_some();
         if name.is_empty() || name.len() > MAX_NAME_LENGTH || !name.chars().all(fits) {
             return Err(RegisterError::Name { id: spec.id.clone(), name });
+        }
+        if self.tools.iter().any(|other| other.spec().id == spec.id) {
+            return Err(RegisterError::Taken(spec.id.clone()));
         }
         if let Some(other) = self.tools.iter().find(|other| other.name == name) {
             let first = other.spec().id.clone();
@@ -128,12 +140,14 @@ impl Toolbox {
     /// Where there are more tools than `n`, leaves the last ones to a search that is declared in their place. They can be
     /// called all the same.
     pub fn declare_at_most(&mut self, n: usize) -> Result<(), RegisterError> {
-        if self.tools.len() <= n {
+        let functions = || self.tools.iter().filter(|tool| !tool.is_builtin());
+        if functions().count() <= n {
             return Ok(());
         }
-        let hidden = &mut self.tools[n.saturating_sub(1)..];
+        let mut hidden: Vec<_> =
+            self.tools.iter_mut().filter(|tool| !tool.is_builtin()).skip(n.saturating_sub(1)).collect();
         hidden.iter_mut().for_each(|tool| tool.is_declared = false);
-        let search = ToolSearch::over(hidden.iter());
+        let search = ToolSearch::over(hidden.iter().map(|tool| &**tool));
         self.register(Arc::new(search))
     }
 
@@ -149,12 +163,25 @@ impl Toolbox {
 
     /// What the model reads from the beginning, in the order of registration.
     pub fn declarations(&self) -> Vec<Declaration> {
-        self.tools.iter().filter(|tool| tool.is_declared).map(Registered::declaration).collect()
+        let declared = |tool: &&Registered| tool.is_declared && !tool.is_builtin();
+        self.tools.iter().filter(declared).map(Registered::declaration).collect()
     }
 
-    /// What the model can call: these, and those that it has to look for.
+    /// The tools that the models were trained with, as the system message declares them, those of one name together.
+    pub fn builtins(&self) -> Vec<Builtin> {
+        let mut builtins: Vec<Builtin> = Vec::new();
+        for builtin in self.tools.iter().filter_map(|tool| tool.spec().builtin.as_ref()) {
+            match builtins.iter_mut().find(|other| other.name == builtin.name) {
+                Some(other) => other.functions.extend(builtin.functions.iter().cloned()),
+                None => builtins.push(builtin.clone()),
+            }
+        }
+        builtins
+    }
+
+    /// The functions that the model can call: these, and those that it has to look for.
     pub fn callable(&self) -> Vec<Declaration> {
-        self.tools.iter().map(Registered::declaration).collect()
+        self.tools.iter().filter(|tool| !tool.is_builtin()).map(Registered::declaration).collect()
     }
 
     /// The tool that a recipient means: `functions.notes_add`, the bare name, the identity `notes.add`, or the one tool
@@ -196,14 +223,33 @@ impl Registered {
         Declaration { name: self.name.clone(), description: description.clone(), parameters: parameters.clone() }
     }
 
-    /// The recipient of a call: `functions.notes_add`.
-    pub fn recipient(&self) -> String {
-        format!("functions.{}", self.name)
+    /// Whether it is one of those that the models were trained with.
+    pub fn is_builtin(&self) -> bool {
+        self.spec().builtin.is_some()
     }
 
-    /// A call's arguments, checked against the schema.
+    /// The recipient of a call: `functions.notes_add`, `browser.open`, `python`.
+    pub fn recipient(&self) -> String {
+        if self.is_builtin() { self.name.clone() } else { format!("functions.{}", self.name) }
+    }
+
+    /// A call's arguments, checked against the schema. Code comes as it is; that some write it as JSON, `{"code": "..."}`, is
+    /// understood.
     pub fn arguments(&self, text: &str) -> Result<Value, ToolError> {
-        arguments::parse(text, &self.validator, self.spec().parameters.as_ref())
+        let parsed = arguments::parse(text, &self.validator, self.spec().parameters.as_ref());
+        let takes_code = self.spec().builtin.as_ref().is_some_and(|builtin| builtin.functions.is_empty());
+        match parsed {
+            Err(_) if takes_code => Ok(json!({ (CODE): text })),
+            other => other,
+        }
+    }
+}
+
+/// `python`, `browser.open`: a built-in's own name, and that of its one function here.
+fn trained_name(builtin: &Builtin) -> String {
+    match builtin.functions.first() {
+        Some(function) => format!("{}.{}", builtin.name, function.name),
+        None => builtin.name.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::offer::shown;
 use super::{Client, Offer, result};
-use crate::policy::{Capabilities, Grant, Targets, ToolId};
+use crate::policy::{Capabilities, Grant, Integrity, Targets, ToolId};
 use crate::tool::{Output, Progress, Tool, ToolError, ToolSpec};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ impl RemoteTool {
             recovery: offer.recovery(effect),
             wants: Capabilities::default(),
             targets: Targets::default(),
+            integrity: Integrity::Untrusted,
+            builtin: None,
         };
         Self { client, offer, spec }
     }

@@ -28,7 +28,7 @@ pub(super) fn output(result: CallToolResult) -> Result<Output, ToolError> {
         let is_silent = text.trim().is_empty();
         return Err(ToolError::Failed(if is_silent { "the tool failed and did not say why".into() } else { text }));
     }
-    Ok(Output { text, attachments: parts.attachments })
+    Ok(Output { attachments: parts.attachments, ..Output::from(text) })
 }
 
 #[derive(Default)]

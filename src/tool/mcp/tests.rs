@@ -1,7 +1,7 @@
 //! Servers that behave, and servers that do not, as shell scripts: what a session sees of them.
 
 use super::*;
-use crate::policy::{Call, Decision, Grant, Policy, ToolId};
+use crate::policy::{Call, Decision, Grant, Label, Policy, ToolId};
 use crate::tool::{Progress, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -48,7 +48,14 @@ fn server(script: &str) -> Server {
 fn grant(id: &ToolId) -> Grant {
     let policy = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"";
     let (wants, targets) = Default::default();
-    let call = Call { tool: id, effect: Effect::Send, arguments: &json!({}), wants: &wants, targets: &targets };
+    let call = Call {
+        tool: id,
+        effect: Effect::Send,
+        arguments: &json!({}),
+        wants: &wants,
+        targets: &targets,
+        context: Label::trusted(),
+    };
     match Policy::parse("p", policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),

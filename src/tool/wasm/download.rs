@@ -5,7 +5,7 @@
 
 use super::package::{MAX_PACKED, Package, PackageError, sha256};
 use crate::egress::{Egress, EgressError, Limits, Reply, Request, Url};
-use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Policy, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Label, Policy, Targets, ToolId};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -156,8 +156,14 @@ impl Connection<'_> {
         let tool = ToolId { package: "tool".into(), tool: "add".into() };
         let wants = Capabilities { hosts: vec![HostPattern::parse("*")?], ..Capabilities::default() };
         let targets = Targets::default();
-        let call =
-            Call { tool: &tool, effect: Effect::Send, arguments: &Value::Null, wants: &wants, targets: &targets };
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Send,
+            arguments: &Value::Null,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+        };
         match policy.decide(&call) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Ask(_) | Decision::Deny(_) => Err("its own rule allows it".into()),

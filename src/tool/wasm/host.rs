@@ -8,7 +8,7 @@ use super::package::{Access, Declared, Limits, MAX_MEMORY_MIB, Manifest, Package
 use super::sandbox::{Kit, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, Sandbox};
 use super::ticker::Ticker;
 use crate::egress::Egress;
-use crate::policy::{Capabilities, Folder, Grant, HostPattern, Places};
+use crate::policy::{Capabilities, Folder, Grant, HostPattern, Integrity, Places};
 use crate::tool::{Attachment, Output, Progress, Tool, ToolError, ToolSpec};
 use crate::world::World;
 use async_trait::async_trait;
@@ -124,6 +124,8 @@ impl Host {
                 recovery: declared.recovery,
                 wants: guest.wants.clone(),
                 targets: declared.targets,
+                integrity: Integrity::after(declared.effect),
+                builtin: None,
             };
             Arc::new(WasmTool { spec, name, guest: guest.clone() })
         };
@@ -252,7 +254,7 @@ impl Loaded {
                 Err(ToolError::OutputTooLong { limit: data_mib << 20 })
             }
             Ok(GuestOutput { text, attachments }) => {
-                Ok(Output { text, attachments: attachments.into_iter().map(attachment).collect() })
+                Ok(Output { attachments: attachments.into_iter().map(attachment).collect(), ..Output::from(text) })
             }
             Err(GuestError::InvalidArguments(problem)) => Err(ToolError::InvalidArguments(cut(problem, output_bytes))),
             Err(GuestError::UnknownTool(name)) => {

@@ -96,7 +96,7 @@ fn conversation() -> Vec<Message> {
         .collect();
     let mut messages = vec![
         Message::system(SystemContent {
-            builtins: vec![Builtin::browser(), Builtin::python(60)],
+            builtins: vec![Builtin::browser(&["web"]), Builtin::python(60)],
             functions_declared: true,
             ..SystemContent::default()
         }),

@@ -90,7 +90,7 @@ fn python_says_that_there_is_no_network() {
 
 #[test]
 fn builtins_come_in_the_order_given() {
-    let builtins = vec![Builtin::python(120), Builtin::browser()];
+    let builtins = vec![Builtin::python(120), Builtin::browser(&["web"])];
     let (ours, theirs) = rendered(&Message::system(SystemContent { builtins, ..SystemContent::default() }));
     assert!(ours.find("## python") < ours.find("## browser") && theirs.find("## python") > theirs.find("## browser"));
 }

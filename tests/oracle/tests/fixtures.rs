@@ -169,15 +169,15 @@ fn tools() {
         ]),
     );
     let with = |builtins: Vec<Builtin>| SystemContent { builtins, ..dated() };
-    check("test_browser_tool_only", prompt(&[Message::system(with(vec![Builtin::browser()]))]));
-    check("test_browser_and_python_tool", prompt(&[Message::system(with(vec![Builtin::browser(), python()]))]));
+    check("test_browser_tool_only", prompt(&[Message::system(with(vec![Builtin::browser(&["web"])]))]));
+    check("test_browser_and_python_tool", prompt(&[Message::system(with(vec![Builtin::browser(&["web"]), python()]))]));
     let lookup = function(
         "lookup_weather",
         "Use this tool to lookup the weather in a given location. Call it with the parameter 'location', can be any \
          textual description of a location.",
         Some(json!({"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]})),
     );
-    let frame = SystemContent { functions_declared: true, ..with(vec![Builtin::browser()]) };
+    let frame = SystemContent { functions_declared: true, ..with(vec![Builtin::browser(&["web"])]) };
     check("test_browser_and_function_tool", prompt(&[Message::system(frame), functions(None, vec![lookup])]));
 }
 

@@ -106,7 +106,7 @@ fn system() -> impl Strategy<Value = SystemContent> {
         description,
         functions,
     });
-    let builtin = prop_oneof![Just(Builtin::browser()), (1..1000_u32).prop_map(Builtin::python), own];
+    let builtin = prop_oneof![Just(Builtin::browser(&["web"])), (1..1000_u32).prop_map(Builtin::python), own];
     (
         text(),
         option::of(text()),
