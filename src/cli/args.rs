@@ -106,9 +106,9 @@ pub(super) enum Tool {
     },
     /// Call a tool yourself, through the same gate as the model; its result goes to stdout
     Call {
-        /// Its identity, such as notes.list
+        /// Its identity, such as notes.list or browser.search, or python
         tool: String,
-        /// A JSON object
+        /// A JSON object, or the code for python; `-` reads it from stdin
         #[arg(default_value = "{}")]
         arguments: String,
     },

@@ -11,6 +11,7 @@ use crate::config;
 use crate::policy::Label;
 use crate::tool::Progress;
 use crate::tool::mcp::PACKAGE;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,7 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
     for warning in warnings {
         screen.say(Ink::Yellow, &format!("warning: {warning}"));
     }
+    let arguments = &typed_or_piped(arguments)?;
     let registered = counter.toolbox.named(tool).ok_or_else(|| {
         Failure::usage(format!("there is no tool {tool}")).help("`ossicle tool list` names those that there are")
     })?;
@@ -42,6 +44,14 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
         CallOutcome::Denied => Err(Failure::new(exit::DENIED, text)),
         CallOutcome::Error | CallOutcome::Cancelled => Err(Failure::new(exit::FAILURE, text)),
     }
+}
+
+/// What was typed, or what stdin holds when that is `-`.
+fn typed_or_piped(arguments: &str) -> io::Result<Cow<'_, str>> {
+    if arguments != "-" {
+        return Ok(arguments.into());
+    }
+    io::read_to_string(io::stdin()).map(Cow::from)
 }
 
 /// The MCP server whose tool this is, by either of its names.

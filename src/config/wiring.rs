@@ -13,12 +13,14 @@ use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
+use crate::tool::python::{self, Python};
 use crate::tool::wasm::{self, Package, Surroundings};
 use crate::tool::{self, Tool, Toolbox};
 use crate::world::{NoNetwork, World};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// An agent, ready for the first question.
@@ -52,7 +54,7 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let mut servers = mcp::connect(paths, egress.clone(), !settings.no_grammar, is_wanted).await?;
     let (toolbox, problems) = tools(&world, egress, &settings, paths, &mut servers)?;
     let warnings = warnings(&policy, &toolbox, problems);
-    let max_call_time = limits(&settings).max_call_time.max(servers.longest_call());
+    let max_call_time = longest_call(&settings, &servers);
     let mut builder = Agent::builder()
         .template(template(paths)?)
         .project(project(&settings, paths))
@@ -108,9 +110,15 @@ pub async fn counter(
     };
     let (toolbox, problems) = tools(&world, egress, settings, paths, &mut servers)?;
     let warnings = warnings(&policy, &toolbox, problems);
-    let max_time = limits(settings).max_call_time.max(servers.longest_call());
+    let max_time = longest_call(settings, &servers);
     let caller = Caller { policy, approver, journal, world, attachments: attachments(settings, paths), max_time };
     Ok((Counter { toolbox, caller, servers }, warnings))
+}
+
+/// Whatever stops a call by itself says so better than whoever waits for it: it gets the time to.
+fn longest_call(settings: &Settings, servers: &Connected) -> Duration {
+    let margin = Duration::from_secs(10);
+    limits(settings).max_call_time.max(servers.longest_call()).max(python::TIME + margin)
 }
 
 /// Where the files go that calls make.
@@ -234,7 +242,9 @@ fn tools(
     let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
     problems.append(&mut servers.warnings);
     let mut toolbox = Toolbox::default();
-    for tool in bundled(first).chain(added).chain(borrowed).chain(bundled(rest)) {
+    let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
+    let trained = [Arc::new(python) as Arc<dyn Tool>];
+    for tool in trained.into_iter().chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));

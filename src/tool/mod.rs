@@ -4,14 +4,18 @@
 //! Start at [`Tool`], then [`Toolbox`], which owns the two names of a tool; [`wasm`] runs components, [`native`] Rust closures.
 
 mod arguments;
+mod attachment;
 pub mod mcp;
 pub mod native;
 mod progress;
+pub mod python;
 mod search;
 mod toolbox;
 pub mod wasm;
 
 pub use arguments::validator;
+pub use attachment::Attachment;
+use attachment::media_type;
 pub use progress::Progress;
 pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 
@@ -120,17 +124,6 @@ pub struct Citable {
     /// For each line as the model sees it, the line of the file that it stands on, from 1. Empty where lines mean nothing to
     /// people.
     pub lines: Arc<[u32]>,
-}
-
-/// A file that a call made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// What the tool calls it; may be anything.
-    pub name: String,
-    /// Such as `image/png`, in the tool's word.
-    pub media_type: String,
-    /// Its bytes.
-    pub data: Vec<u8>,
 }
 
 /// Why a call gave nothing. `Display` is what the model reads: what happened and what to do about it.

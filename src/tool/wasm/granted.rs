@@ -258,29 +258,44 @@ impl Sandbox {
         let grant = self.grant.clone().filter(|grant| !grant.capabilities().folders.is_empty());
         let grant = grant.ok_or_else(|| format_err!("no folder was granted"))?;
         let disk = self.kit.world.disk.clone();
-        Ok(spawn_blocking(move || opened(disk.as_ref(), &grant, &path, to_write, work)).await?)
+        let open = move || {
+            opened(disk.as_ref(), &grant, &path, to_write, work).map_err(|why| match why {
+                Unopened::Refused(reason) => reason,
+                Unopened::Failed(error) => match error.kind() {
+                    io::ErrorKind::NotFound => format!("{path}: no such file or folder"),
+                    io::ErrorKind::StorageFull => format!("{path}: the disk is full"),
+                    _ => format!("{path}: {error}"),
+                },
+            })
+        };
+        Ok(spawn_blocking(open).await?)
     }
 }
 
-fn opened<T>(
+/// Why a path was not opened.
+pub(super) enum Unopened {
+    /// It may not be, and why, for the model.
+    Refused(String),
+    /// It cannot be.
+    Failed(io::Error),
+}
+
+/// Works on a path if the grant lets it, both as it is written and where it really leads.
+pub(super) fn opened<T>(
     disk: &dyn Disk,
     grant: &Arc<Grant>,
     path: &str,
     to_write: bool,
     work: impl FnOnce(&dyn Directory, &Path) -> io::Result<T>,
-) -> Result<T, String> {
+) -> Result<T, Unopened> {
     if path.len() > MAX_PATH {
-        return Err(format!("a path has at most {MAX_PATH} bytes"));
+        return Err(Unopened::Refused(format!("a path has at most {MAX_PATH} bytes")));
     }
     let absolute = grant.absolute(path);
-    let folder = grant.may_open(&absolute, to_write)?;
-    let explain = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => format!("{path}: no such file or folder"),
-        io::ErrorKind::StorageFull => format!("{path}: the disk is full"),
-        _ => format!("{path}: {error}"),
-    };
-    let directory = disk.folder(&folder.path).map_err(explain)?;
-    let real = directory.real(absolute.strip_prefix(&folder.path).unwrap_or(Path::new(""))).map_err(explain)?;
-    grant.may_open(&folder.path.join(&real), to_write)?;
-    work(directory.as_ref(), &real).map_err(explain)
+    let folder = grant.may_open(&absolute, to_write).map_err(Unopened::Refused)?;
+    let directory = disk.folder(&folder.path).map_err(Unopened::Failed)?;
+    let inside = absolute.strip_prefix(&folder.path).unwrap_or(Path::new(""));
+    let real = directory.real(inside).map_err(Unopened::Failed)?;
+    grant.may_open(&folder.path.join(&real), to_write).map_err(Unopened::Refused)?;
+    work(directory.as_ref(), &real).map_err(Unopened::Failed)
 }

@@ -335,7 +335,7 @@ impl Loaded {
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true).max_wasm_stack(MAX_STACK).async_stack_size(2 * MAX_STACK);
     // For debuggers only; a trap's backtrace needs none of it.
@@ -362,7 +362,7 @@ fn pooled() -> wasmtime::Result<Engine> {
 }
 
 /// Identifies the compiler, its version and its settings: what else decides how a component's native code looks.
-fn compiler(engine: &Engine) -> u64 {
+pub(super) fn compiler(engine: &Engine) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()

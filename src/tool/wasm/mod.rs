@@ -10,6 +10,7 @@ mod download;
 mod examples;
 mod granted;
 mod host;
+pub mod interpreter;
 mod pack;
 mod package;
 mod sandbox;

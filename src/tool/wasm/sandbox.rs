@@ -67,7 +67,7 @@ impl Sandbox {
             values: None,
             wasi: None,
             table,
-            memory: MemoryLimit { max: limits.memory_mib << 20, total: 0, exceeded: false, progress },
+            memory: MemoryLimit::new(Quota { n_bytes: limits.memory_mib << 20, n_table: MAX_TABLE }, progress),
         }
     }
 }
@@ -99,14 +99,40 @@ impl WasiView for Sandbox {
 /// Refuses memory beyond a limit for all of a call's memories together, and remembers that it did: the trap that follows
 /// does not say so.
 pub(super) struct MemoryLimit {
-    max: usize,
+    quota: Quota,
     total: usize,
     pub(super) exceeded: bool,
     /// Told how much it is.
     progress: Progress,
 }
 
-/// Entries of one table.
+/// What a guest may have of its host.
+#[derive(Clone, Copy)]
+pub(super) struct Quota {
+    /// Bytes of all its memories together.
+    pub(super) n_bytes: usize,
+    /// Entries of one table.
+    pub(super) n_table: usize,
+}
+
+impl MemoryLimit {
+    pub(super) fn new(quota: Quota, progress: Progress) -> Self {
+        Self { quota, total: 0, exceeded: false, progress }
+    }
+
+    /// Another call begins in the same memory.
+    pub(super) fn watch(&mut self, progress: Progress) {
+        progress.uses_memory(self.total as u64);
+        (self.exceeded, self.progress) = (false, progress);
+    }
+
+    /// In bytes.
+    pub(super) fn limit(&self) -> usize {
+        self.quota.n_bytes
+    }
+}
+
+/// Entries of one table of a tool.
 const MAX_TABLE: usize = 20_000;
 
 /// What a component may be made of, with and without the pool.
@@ -117,7 +143,7 @@ pub(super) const MAX_INSTANCES: u32 = 64;
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         let total = self.total.saturating_add(desired.saturating_sub(current));
-        let fits = total <= self.max;
+        let fits = total <= self.quota.n_bytes;
         if fits {
             self.total = total;
             self.progress.uses_memory(total as u64);
@@ -128,7 +154,7 @@ impl ResourceLimiter for MemoryLimit {
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        Ok(desired <= MAX_TABLE)
+        Ok(desired <= self.quota.n_table)
     }
 
     fn memories(&self) -> usize {
@@ -174,12 +200,15 @@ mod tests {
     #[test]
     fn the_memory_of_a_call_is_counted_together() {
         let progress = Progress::default();
-        let mut memory = MemoryLimit { max: 100, total: 0, exceeded: false, progress: progress.clone() };
+        let mut memory = MemoryLimit::new(Quota { n_bytes: 100, n_table: 1 }, progress.clone());
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 30, None).unwrap(), "a second memory");
         assert!(!memory.memory_growing(60, 80, None).unwrap());
         assert!(memory.exceeded);
         assert!(memory.memory_growing(60, 70, None).unwrap(), "what fits is still given");
         assert_eq!(progress.memory_peak(), Some(100));
+        let next = Progress::default();
+        memory.watch(next.clone());
+        assert_eq!((memory.exceeded, next.memory_peak()), (false, Some(100)));
     }
 }
