@@ -118,7 +118,7 @@ pub async fn counter(
 /// Whatever stops a call by itself says so better than whoever waits for it: it gets the time to.
 fn longest_call(settings: &Settings, servers: &Connected) -> Duration {
     let margin = Duration::from_secs(10);
-    limits(settings).max_call_time.max(servers.longest_call()).max(python::TIME + margin)
+    limits(settings).max_call_time.max(servers.longest_call()).max(Duration::from_secs(python::LIMIT_S.into()) + margin)
 }
 
 /// Where the files go that calls make.

@@ -1,18 +1,15 @@
 //! Compiled components, kept between runs.
 //!
 //! A compiled component is native code: whoever can put one here can run anything. The folder is the user's alone, and
-//! every entry carries a MAC under a key of this folder; one that does not fit is thrown away and made anew.
+//! every entry has a MAC beside it, under a key of this folder; one that does not fit is made anew.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use memmap2::Mmap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const KEY_FILE: &str = "key";
 const KEY_BYTES: usize = 32;
-/// HMAC-SHA256.
-const MAC_BYTES: usize = 32;
 
 /// A folder of compiled components.
 pub(super) struct Cache {
@@ -33,43 +30,51 @@ impl Cache {
                 for part in key.chunks_mut(8) {
                     part.copy_from_slice(&random().to_le_bytes()[..part.len()]);
                 }
-                write_private(&path, &[&key])?;
+                write_private(&path, &key)?;
                 key
             }
         };
         Ok(Self { folder: folder.to_owned(), key })
     }
 
-    /// The compiled form of the component with this hash, by this compiler, when it is there and untouched.
-    pub(super) fn load(&self, hash: &str, compiler: u64) -> Option<Vec<u8>> {
+    /// The file with the compiled form of the component with this hash, by this compiler, when it is there and untouched. It is
+    /// given as a file because a large one need not be read as a whole.
+    pub(super) fn load(&self, hash: &str, compiler: u64) -> Option<PathBuf> {
         let name = name(hash, compiler);
-        let entry = fs::read(self.folder.join(&name)).ok()?;
-        let (mac, compiled) = entry.split_at_checked(MAC_BYTES)?;
-        match self.mac(&name, compiled).verify_slice(mac) {
-            Ok(()) => Some(compiled.to_vec()),
-            Err(_) => {
-                tracing::warn!(name, "a compiled tool in the cache is not what was put there; it is made anew");
-                None
-            }
+        let path = self.folder.join(&name);
+        let mac: [u8; blake3::OUT_LEN] = fs::read(mac_of(&path)).ok()?.try_into().ok()?;
+        let file = fs::File::open(&path).ok()?;
+        // SAFETY: nobody but this user can change the file, and a program of theirs that does could as well change this one.
+        let compiled = unsafe { Mmap::map(&file) }.ok()?;
+        if self.mac(&name, &compiled) == blake3::Hash::from_bytes(mac) {
+            return Some(path);
         }
+        tracing::warn!(name, "a compiled tool in the cache is not what was put there; it is made anew");
+        None
     }
 
     /// Keeps a compiled form. A failure costs time at the next start and nothing else.
     pub(super) fn store(&self, hash: &str, compiler: u64, compiled: &[u8]) {
         let name = name(hash, compiler);
-        let mac = self.mac(&name, compiled).finalize().into_bytes();
-        if let Err(error) = write_private(&self.folder.join(&name), &[&mac, compiled]) {
+        let (mac, path) = (self.mac(&name, compiled), self.folder.join(&name));
+        let written = write_private(&path, compiled).and_then(|()| write_private(&mac_of(&path), mac.as_bytes()));
+        if let Err(error) = written {
             tracing::warn!(%error, "a compiled tool was not kept");
         }
     }
 
     /// Over the name too: an entry under another's name is another component's code.
-    fn mac(&self, name: &str, compiled: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+    fn mac(&self, name: &str, compiled: &[u8]) -> blake3::Hash {
+        let mut mac = blake3::Hasher::new_keyed(&self.key);
         mac.update(name.as_bytes());
         mac.update(compiled);
-        mac
+        // Compared in constant time.
+        mac.finalize()
     }
+}
+
+fn mac_of(path: &Path) -> PathBuf {
+    path.with_extension("mac")
 }
 
 fn name(hash: &str, compiler: u64) -> String {
@@ -100,8 +105,10 @@ fn read_private(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// Writes beside the file and renames, so that nobody reads half of it.
-fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -110,9 +117,7 @@ fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         options.mode(0o600);
     }
     let mut file = options.open(&beside)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
+    file.write_all(bytes)?;
     drop(file);
     fs::rename(&beside, path)
 }
@@ -123,7 +128,7 @@ mod tests {
 
     fn only_entry(folder: &Path) -> PathBuf {
         let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.find(|path| path.file_name().unwrap() != KEY_FILE).unwrap()
+        entries.find(|path| path.file_name().unwrap() != KEY_FILE && path.extension().is_none()).unwrap()
     }
 
     #[test]
@@ -131,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || Cache::open(folder.path(), || 7).unwrap();
         open().store("source", 1, b"native code");
-        assert_eq!(open().load("source", 1).unwrap(), b"native code");
+        assert_eq!(fs::read(open().load("source", 1).unwrap()).unwrap(), b"native code");
         assert_eq!(open().load("source", 2), None, "another compiler");
         assert_eq!(open().load("other", 1), None);
     }
@@ -149,7 +154,9 @@ mod tests {
             fs::write(&path, bad).unwrap();
             assert_eq!(cache.load("source", 1), None);
         }
-        fs::write(folder.path().join(name("other", 1)), &good).unwrap();
+        let other = folder.path().join(name("other", 1));
+        fs::write(&other, &good).unwrap();
+        fs::copy(mac_of(&path), mac_of(&other)).unwrap();
         assert_eq!(cache.load("other", 1), None, "a true entry under another's name");
     }
 

@@ -317,9 +317,9 @@ impl Loaded {
         let Shared { engine, cache, .. } = &*self.shared;
         let compiler = compiler(engine);
         if let Some(compiled) = cache.as_ref().and_then(|cache| cache.load(&self.manifest.sha256, compiler)) {
-            // SAFETY: the bytes are what this program compiled from this very component with this engine and wrote into
-            // its own folder: their MAC, under a key that only this user can read, has just been checked.
-            match unsafe { Component::deserialize(engine, compiled) } {
+            // SAFETY: the file is what this program compiled from this very component with this engine and wrote into
+            // its own folder: its MAC, under a key that only this user can read, has just been checked.
+            match unsafe { Component::deserialize_file(engine, compiled) } {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(package = self.manifest.name, %error, "compiled anew"),
             }

@@ -8,8 +8,6 @@ mod bindings;
 mod drive;
 mod filesystem;
 mod inside;
-#[cfg(test)]
-mod tests;
 
 pub use drive::Drive;
 
@@ -121,9 +119,9 @@ fn component(engine: &Engine, cache: Option<&Cache>, progress: &Progress) -> Res
     let explain = |error: wasmtime::Error| format!("{error:#}");
     let (hash, compiler) = (provenance("sha256"), compiler(engine));
     if let Some(compiled) = cache.and_then(|cache| cache.load(hash, compiler)) {
-        // SAFETY: the bytes are what this program compiled from this very component with this engine and wrote into its own
-        // folder: their MAC, under a key that only this user can read, has just been checked.
-        match unsafe { Component::deserialize(engine, &compiled) } {
+        // SAFETY: the file is what this program compiled from this very component with this engine and wrote into its own
+        // folder: its MAC, under a key that only this user can read, has just been checked.
+        match unsafe { Component::deserialize_file(engine, compiled) } {
             Ok(component) => return Ok(component),
             Err(error) => tracing::warn!(%error, "python is compiled anew"),
         }

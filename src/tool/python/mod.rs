@@ -17,11 +17,12 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 
-/// What the model is told that a cell may take, in seconds: what it was trained with.
-const LIMIT_S: u32 = 120;
+#[cfg(test)]
+mod tests;
 
-/// A cell's time. Whoever calls must wait a little longer, or the model is not told what was lost.
-pub const TIME: Duration = Duration::from_secs(LIMIT_S as u64);
+/// A cell's time, in seconds: what the models were trained with. Whoever calls must wait a little longer, or the model is not
+/// told what was lost.
+pub const LIMIT_S: u32 = 120;
 
 /// Memory of one interpreter, in bytes.
 const MEMORY: usize = 256 << 20;
@@ -35,6 +36,7 @@ const SILENCE: &str = "[no output; print() shows a value]";
 /// CPython for one session.
 pub struct Python {
     spec: ToolSpec,
+    time: Duration,
     world: World,
     /// Compiled components.
     cache: Option<PathBuf>,
@@ -74,7 +76,15 @@ impl Python {
             builtin: Some(builtin),
         };
         let session = Mutex::new(Session { drive, interpreter: None, is_used: false });
-        Self { spec, world, cache, runtime: OnceCell::new(), session }
+        let time = Duration::from_secs(LIMIT_S.into());
+        Self { spec, time, world, cache, runtime: OnceCell::new(), session }
+    }
+
+    /// The same with another limit for a cell, in seconds, of which the model is told.
+    pub fn with_limit(mut self, limit_s: u32) -> Self {
+        self.time = Duration::from_secs(limit_s.into());
+        self.spec.builtin = Some(Builtin::python(limit_s));
+        self
     }
 
     async fn runtime(&self, progress: &Progress) -> Result<&Arc<Runtime>, ToolError> {
@@ -109,7 +119,7 @@ impl Tool for Python {
             None => runtime.start(session.drive.clone(), MEMORY).await.map_err(|ended| failed(&ended))?,
         };
         session.is_used = true;
-        let ended = interpreter.run(code, Arc::new(grant), MAX_TEXT, TIME, progress).await;
+        let ended = interpreter.run(code, Arc::new(grant), MAX_TEXT, self.time, progress).await;
         let (files, refusals) = session.drive.lock().unwrap_or_else(PoisonError::into_inner).take();
         let outcome = match ended {
             Ok(outcome) => outcome,
