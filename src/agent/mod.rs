@@ -5,6 +5,7 @@
 
 mod builder;
 mod call;
+mod cite;
 mod dispatch;
 mod event;
 mod nudge;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use builder::{AgentBuilder, MAX_DECLARED};
 pub use call::{Called, Caller, Kept};
+pub use cite::{Citations, Cited};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
 

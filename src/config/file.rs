@@ -1,7 +1,8 @@
 //! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
 
 use super::paths::home;
-use super::{ConfigError, Paths};
+use super::{BrowserSettings, ConfigError, Paths};
+use crate::egress::Endpoint;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
 use crate::policy::{Folder, Policy};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub tools: Option<Vec<String>>,
     /// How many tools a model reads of from the beginning.
     pub max_declared_tools: Option<usize>,
+    /// Where the browser's pages come from.
+    pub browser: BrowserSettings,
 }
 
 /// `config.toml`, exactly as it may be written.
@@ -67,6 +70,7 @@ struct File {
     folder: Vec<FolderTable>,
     tools: Option<Vec<String>>,
     max_declared_tools: Option<usize>,
+    browser: BrowserSettings,
 }
 
 /// A folder that tools may work in.
@@ -113,6 +117,11 @@ impl Settings {
             ("context_length", file.context_length != Some(0), "above 0"),
             ("max_declared_tools", file.max_declared_tools.is_none_or(|n| n >= 2), "at least 2"),
             (
+                "browser.searxng_url",
+                file.browser.searxng_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
+                "a URL such as http://127.0.0.1:8888",
+            ),
+            (
                 "folder.path",
                 file.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
                 "absolute, or under ~",
@@ -148,6 +157,7 @@ impl Settings {
             folders: file.folder.into_iter().map(FolderTable::placed).collect(),
             tools: self.tools.or(file.tools),
             max_declared_tools: self.max_declared_tools.or(file.max_declared_tools),
+            browser: file.browser,
         })
     }
 }
@@ -192,6 +202,8 @@ mod tests {
             let error = with_file(line, Settings::default()).unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next().unwrap()) && error.contains("must be"), "{error}");
         }
+        let error = with_file("[browser]\nsearxng_url = \"localhost\"", Settings::default()).unwrap_err().to_string();
+        assert!(error.contains("`browser.searxng_url` must be a URL"), "{error}");
     }
 
     #[test]

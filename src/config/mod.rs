@@ -3,6 +3,7 @@
 //!
 //! What it is not: it prints nothing and asks nobody; the edges do. Start at [`Settings`], then [`open`].
 
+mod browser;
 mod file;
 mod follow;
 mod mcp;
@@ -11,6 +12,7 @@ mod paths;
 mod project;
 mod wiring;
 
+pub use browser::{BrowserSettings, SearchEngine, browser};
 pub use file::Settings;
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;

@@ -69,6 +69,11 @@ impl Paths {
         self.cache.join("tools")
     }
 
+    /// Pages of the web, as their servers allow it.
+    pub fn pages(&self) -> PathBuf {
+        self.cache.join("pages")
+    }
+
     /// All four.
     pub fn all(&self) -> Vec<PathBuf> {
         vec![self.config.clone(), self.data.clone(), self.state.clone(), self.cache.clone()]

@@ -266,6 +266,13 @@ impl Egress {
     }
 }
 
+impl Reply {
+    /// The first header of this name, which is in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
 impl Streamed {
     /// The next piece of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, EgressError> {

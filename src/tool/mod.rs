@@ -5,6 +5,7 @@
 
 mod arguments;
 mod attachment;
+pub mod browser;
 pub mod mcp;
 pub mod native;
 mod progress;

@@ -128,7 +128,7 @@ impl Connection<'_> {
 
     /// What a registry that knows nobody yet wants to be shown, from where it says that it is to be had.
     async fn token(&self, reply: &Reply) -> Result<String, String> {
-        let header = reply.headers.iter().find(|(name, _)| name == "www-authenticate").map(|(_, value)| value.as_str());
+        let header = reply.header("www-authenticate");
         let parts = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
         let part = |name: &str| {
             let value = parts.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
