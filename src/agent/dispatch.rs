@@ -4,6 +4,7 @@
 //! a crash, a timeout) is a reply to it.
 
 use super::call::{Called, Kept, STOPPED};
+use super::cite::Citations;
 use super::nudge::{meant_as_call, nudge};
 use super::step::Step;
 use super::watch::Cut;
@@ -65,7 +66,7 @@ impl Agent {
         if let Some(call) = step.messages.iter().find(|message| message.is_call()) {
             return self.reply_to(turn, call).await;
         }
-        let text = answer_text(&step.messages);
+        let text = answer_text(&step.messages).map(|text| self.linked(&text));
         if turn.stop.is_cancelled() {
             return Ok(Dispatched::Ended(Answer { text: text.unwrap_or_default(), end: TurnEnd::Cancelled }));
         }
@@ -91,6 +92,16 @@ impl Agent {
             }
             None => Dispatched::Nothing,
         })
+    }
+
+    /// An answer as people read it: with links for its citations. One that has to be JSON is left as it is.
+    fn linked(&self, text: &str) -> String {
+        if self.wants_json {
+            return text.to_owned();
+        }
+        let mut citations = Citations::default();
+        let shown = citations.push(text, &self.pages);
+        shown + &citations.finish().0
     }
 
     /// Whether a step that calls nothing was meant to, by its last word. An answer that has to be JSON is one, whatever it

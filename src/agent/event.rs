@@ -3,6 +3,7 @@
 //! It is for display only; the journal is not a sink, because the agent waits for it. Every turn emits exactly one
 //! [`Event::TurnEnded`], last, and every call that started finishes.
 
+use super::Cited;
 use crate::tool::Attachment;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub enum Event {
         /// From the call to its reply, an approval's wait included.
         duration: Duration,
     },
+    /// Pages that the answer names, each place once.
+    Cited(Vec<Cited>),
     /// Something the user should know and nobody has to act on.
     Warning(String),
     /// The turn is over.

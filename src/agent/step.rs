@@ -1,10 +1,13 @@
 //! A step: one generation, parsed while it runs.
 
 use super::watch::{Cut, Watch};
+use super::cite::Citations;
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Constrained, Finish, Progress, Request};
 use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role, TurnGrammar};
 use crate::journal::Record;
+use crate::tool::Citable;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a generation said.
@@ -51,6 +54,8 @@ impl Agent {
         };
         let events = &mut *turn.events;
         let mut watch = Watch::new(self.limits.max_reasoning_tokens);
+        let mut citations = Citations::default();
+        let pages = if self.wants_json { &HashMap::new() } else { &self.pages };
         let mut cut = None;
         let generation = self
             .engine
@@ -61,7 +66,7 @@ impl Agent {
                     let delta = parser.push(token);
                     cut = watch.push(token, delta.as_ref());
                     if let Some(event) = delta.and_then(shown) {
-                        events.event(event);
+                        events.event(cited(event, &mut citations, pages));
                     }
                     if cut.is_some() || parser.finished().last().is_some_and(|parsed| ends_a_step(&parsed.message)) {
                         enough.cancel();
@@ -82,7 +87,14 @@ impl Agent {
         self.journal.append(Record::prompt(prompt)).await?;
         self.journal.append(Record::generated(generation.tokens)).await?;
         if let Some(event) = parser.close().and_then(shown) {
-            turn.events.event(event);
+            turn.events.event(cited(event, &mut citations, pages));
+        }
+        let (rest, cited) = citations.finish();
+        if !rest.is_empty() {
+            turn.events.event(Event::Answer(rest));
+        }
+        if !cited.is_empty() {
+            turn.events.event(Event::Cited(cited));
         }
         if let Some(cut) = cut {
             turn.events.event(Event::Warning(match cut {
@@ -160,4 +172,12 @@ fn shown(delta: Delta<'_>) -> Option<Event> {
         Channel::Commentary => Event::Preamble(delta.text.into()),
         Channel::Final => Event::Answer(delta.text.into()),
     })
+}
+
+/// A piece of the answer with links for citations; every other event as it is.
+fn cited(event: Event, citations: &mut Citations, pages: &HashMap<usize, Citable>) -> Event {
+    match event {
+        Event::Answer(text) => Event::Answer(citations.push(&text, pages)),
+        other => other,
+    }
 }

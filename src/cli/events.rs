@@ -6,7 +6,7 @@
 use super::report::{Failure, ended};
 use super::screen::Screen;
 use super::terminal;
-use crate::agent::{Answer, CallOutcome, Event, EventSink, TurnEnd, Usage};
+use crate::agent::{Answer, CallOutcome, Cited, Event, EventSink, TurnEnd, Usage};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -23,12 +23,14 @@ pub(super) struct JsonLines<W> {
     /// The calls that have started: item, tool, arguments.
     calls: HashMap<u64, (String, String, Value)>,
     usage: Usage,
+    /// What the answer names.
+    cited: Vec<Cited>,
 }
 
 impl<W: Write> JsonLines<W> {
     pub(super) fn new(out: W, screen: &Screen, session: &str) -> Self {
-        let (text, calls, usage) = (None, HashMap::new(), Usage::default());
-        let mut lines = Self { out, screen: screen.clone(), written: Ok(()), n_items: 0, text, calls, usage };
+        let (text, calls, usage, cited) = (None, HashMap::new(), Usage::default(), Vec::new());
+        let mut lines = Self { out, screen: screen.clone(), written: Ok(()), n_items: 0, text, calls, usage, cited };
         lines.line(&json!({ "type": "thread.started", "thread_id": session }));
         lines
     }
@@ -64,7 +66,12 @@ impl<W: Write> JsonLines<W> {
 
     fn close_text(&mut self, status: &str) {
         if let Some((id, kind, text)) = self.text.take() {
-            self.item("completed", &json!({ "id": id, "type": kind, "status": status, "text": text }));
+            let mut item = json!({ "id": id, "type": kind, "status": status, "text": text });
+            let cited: Vec<_> = self.cited.drain(..).map(citation).collect();
+            if !cited.is_empty() {
+                item["citations"] = cited.into();
+            }
+            self.item("completed", &item);
         }
     }
 
@@ -94,6 +101,19 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
+/// What kind of item a call of this tool is.
+fn kind(tool: &str) -> &'static str {
+    match tool.split('.').next() {
+        Some("python") => "python",
+        Some("browser") => "web_search",
+        _ => "tool_call",
+    }
+}
+
+fn citation(Cited { title, url, first_line, last_line, .. }: Cited) -> Value {
+    json!({ "title": title, "url": url, "first_line": first_line, "last_line": last_line })
+}
+
 impl<W: Write + Send> EventSink for JsonLines<W> {
     fn event(&mut self, event: Event) {
         self.screen.event(event.clone());
@@ -103,20 +123,21 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
             // What the user is told, before a call or at the end, is a message.
             Event::Preamble(text) => self.grow("agent_message", &text),
             Event::Answer(text) => self.grow("agent_message", &text),
+            Event::Cited(cited) => self.cited = cited,
             Event::CallStarted { id, tool, arguments } => {
                 self.close_text("completed");
                 let item = self.next_item();
                 // As JSON where the model wrote JSON, as its text where not.
                 let arguments = serde_json::from_str(&arguments).unwrap_or(Value::String(arguments));
                 let started = json!({
-                    "id": item, "type": "tool_call", "status": "in_progress", "tool": tool, "arguments": arguments,
+                    "id": item, "type": kind(&tool), "status": "in_progress", "tool": tool, "arguments": arguments,
                 });
                 self.item("started", &started);
                 self.calls.insert(id, (item, tool, arguments));
             }
             Event::CallProgress { id, text } => {
-                let Some((item, ..)) = self.calls.get(&id) else { return };
-                let item = json!({ "id": item, "type": "tool_call", "status": "in_progress", "progress": text });
+                let Some((item, tool, _)) = self.calls.get(&id) else { return };
+                let item = json!({ "id": item, "type": kind(tool), "status": "in_progress", "progress": text });
                 self.item("updated", &item);
             }
             Event::CallFinished { id, outcome, text, duration } => {
@@ -128,7 +149,7 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
                 };
                 let ms = duration.as_secs_f64() * 1e3;
                 let completed = json!({
-                    "id": item, "type": "tool_call", "status": status, "tool": tool, "arguments": arguments,
+                    "id": item, "type": kind(&tool), "status": status, "tool": tool, "arguments": arguments,
                     "output": text, "duration_ms": ms,
                 });
                 self.item("completed", &completed);

@@ -1,5 +1,6 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
+use super::browser::browser;
 use super::file::bundled as bundled_policy;
 use super::follow::following;
 use super::paths::{environment, home};
@@ -13,6 +14,7 @@ use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
+use crate::tool::browser;
 use crate::tool::python::{self, Python};
 use crate::tool::wasm::{self, Package, Surroundings};
 use crate::tool::{self, Tool, Toolbox};
@@ -129,8 +131,9 @@ fn attachments(settings: &Settings, paths: &Paths) -> Option<PathBuf> {
 /// The tools that a policy may speak of: those of the session, and those that come along and were not chosen for it.
 pub fn known(toolbox: &Toolbox) -> Vec<ToolId> {
     let bundled = wasm::bundled().unwrap_or_default();
-    let bundled = bundled.iter().flat_map(Package::tools);
-    toolbox.iter().map(|tool| tool.spec().id.clone()).chain(bundled.cloned()).collect()
+    let bundled = bundled.iter().flat_map(Package::tools).cloned();
+    let trained = TRAINED.iter().filter_map(|id| id.parse().ok());
+    toolbox.iter().map(|tool| tool.spec().id.clone()).chain(bundled).chain(trained).collect()
 }
 
 /// What looks like a mistake and stops nothing: of the policy, and of the tools.
@@ -217,6 +220,9 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
+/// The tools that models were trained with.
+const TRAINED: [&str; 4] = ["browser.search", "browser.open", "browser.find", "python.python"];
+
 /// Those of the bundled packages that every model is told of first. The embedded one knows what to do with the first three.
 const FIRST: [&str; 5] = ["calc", "clock", "notes", "files", "fetch"];
 const FOR_STAPES: [&str; 3] = ["calc", "clock", "notes"];
@@ -230,7 +236,7 @@ fn tools(
     paths: &Paths,
     servers: &mut Connected,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress)?;
+    let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress.clone())?;
     let surroundings = Arc::new(surroundings(settings, paths));
     let (first, rest): (Vec<_>, Vec<_>) =
         wasm::bundled()?.into_iter().partition(|package| FIRST.contains(&package.name()));
@@ -242,9 +248,7 @@ fn tools(
     let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
     problems.append(&mut servers.warnings);
     let mut toolbox = Toolbox::default();
-    let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
-    let trained = [Arc::new(python) as Arc<dyn Tool>];
-    for tool in trained.into_iter().chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
+    for tool in trained(world, egress, settings, paths, &surroundings).into_iter().chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
@@ -256,6 +260,21 @@ fn tools(
         }
     }
     Ok((toolbox, problems))
+}
+
+/// The tools that models were trained with, in the order in which they are declared.
+fn trained(
+    world: &World,
+    egress: Option<Egress>,
+    settings: &Settings,
+    paths: &Paths,
+    surroundings: &Surroundings,
+) -> Vec<Arc<dyn Tool>> {
+    let browser = browser(settings, paths, world, egress.as_ref(), None, None);
+    let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
+    let mut tools = browser.map(browser::tools).unwrap_or_default();
+    tools.push(Arc::new(python));
+    tools
 }
 
 /// Whether the settings give the session this tool.

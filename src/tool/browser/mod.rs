@@ -80,8 +80,9 @@ impl Browser {
 
     /// What is known of one of the three tools before it is called.
     fn spec(&self, tool: &str, parameters: Value, effect: Effect, wants: Capabilities, targets: Targets) -> ToolSpec {
-        let builtin = Builtin::browser(&self.sources());
-        let declared = builtin.functions.iter().find(|function| function.name == tool);
+        let mut builtin = Builtin::browser(&self.sources());
+        builtin.functions.retain(|function| function.name == tool);
+        let declared = builtin.functions.first();
         ToolSpec {
             id: ToolId { package: "browser".into(), tool: tool.into() },
             description: declared.map(|function| function.description.clone()).unwrap_or_default(),
