@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so
 
 mod mcp;
+mod pages;
 mod roads;
 
 use std::process::Command;
