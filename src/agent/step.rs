@@ -1,7 +1,7 @@
 //! A step: one generation, parsed while it runs.
 
-use super::watch::{Cut, Watch};
 use super::cite::Citations;
+use super::watch::{Cut, Watch};
 use super::{Agent, AgentError, Event, Turn};
 use crate::engine::{Constrained, Finish, Progress, Request};
 use crate::harmony::{Channel, Delta, Diagnostic, Message, Parsed, Role, TurnGrammar};

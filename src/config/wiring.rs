@@ -248,7 +248,13 @@ fn tools(
     let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
     problems.append(&mut servers.warnings);
     let mut toolbox = Toolbox::default();
-    for tool in trained(world, egress, settings, paths, &surroundings).into_iter().chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
+    for tool in trained(world, egress, settings, paths, &surroundings)
+        .into_iter()
+        .chain(bundled(first))
+        .chain(added)
+        .chain(borrowed)
+        .chain(bundled(rest))
+    {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::policy::{Decision, Places, Policy};
-use crate::world::Disk;
 use std::path::Path;
 use std::time::Instant;
 
