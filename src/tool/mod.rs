@@ -6,6 +6,7 @@
 mod arguments;
 mod attachment;
 pub mod browser;
+mod ignored;
 pub mod mcp;
 pub mod native;
 mod progress;

@@ -4,12 +4,13 @@
 //! Start at [`Directory`].
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, Permissions};
+use cap_std::fs::{Dir, Metadata, OpenOptions, Permissions};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// Blocking: callers on an async runtime move it to a blocking thread.
 pub trait Directory: Send + Sync {
@@ -17,7 +18,7 @@ pub trait Directory: Send + Sync {
     fn real(&self, path: &Path) -> io::Result<PathBuf>;
     /// What lies in a folder, by name: at most `limit` of it, and an error when there is more.
     fn entries(&self, path: &Path, limit: usize) -> io::Result<Vec<Entry>>;
-    /// What a path is.
+    /// What a path is. A link that leads nowhere is something too.
     fn stat(&self, path: &Path) -> io::Result<Entry>;
     /// At most `length` bytes of a file from `offset`.
     fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>>;
@@ -36,6 +37,10 @@ pub struct Entry {
     pub kind: Kind,
     /// Of a file, in bytes.
     pub size: u64,
+    /// When a file was last written, where the world knows that.
+    pub modified: Option<SystemTime>,
+    /// Whether the name is a link's: all else here is said of what it leads to.
+    pub is_link: bool,
 }
 
 /// What an [`Entry`] is.
@@ -88,14 +93,17 @@ impl RealDirectory {
         Dir::open_ambient_dir(path, ambient_authority()).map(Self)
     }
 
-    fn entry(&self, path: &Path, name: String) -> Entry {
-        let metadata = self.0.metadata(path);
+    /// An entry of which is known what it is, were it no link.
+    fn entry(&self, path: &Path, name: String, own: io::Result<Metadata>) -> Entry {
+        let is_link = own.as_ref().is_ok_and(Metadata::is_symlink);
+        let metadata = if is_link { self.0.metadata(path) } else { own };
         let (kind, size) = match &metadata {
             Ok(metadata) if metadata.is_file() => (Kind::File, metadata.len()),
             Ok(metadata) if metadata.is_dir() => (Kind::Folder, 0),
             _ => (Kind::Other, 0),
         };
-        Entry { name, kind, size }
+        let written = metadata.ok().filter(Metadata::is_file).and_then(|metadata| metadata.modified().ok());
+        Entry { name, kind, size, modified: written.map(|time| time.into_std()), is_link }
     }
 
     /// Writes beside the file and puts the result in its place.
@@ -144,16 +152,17 @@ impl Directory for RealDirectory {
             if entries.len() == limit {
                 return Err(too_many(limit));
             }
-            let name = entry?.file_name();
-            entries.push(self.entry(&path.join(&name), name.to_string_lossy().into_owned()));
+            let entry = entry?;
+            let (name, own) = (entry.file_name(), entry.metadata());
+            entries.push(self.entry(&path.join(&name), name.to_string_lossy().into_owned(), own));
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Entry> {
-        self.0.metadata(or_here(path))?;
-        Ok(self.entry(or_here(path), name_of(path)))
+        let own = self.0.symlink_metadata(or_here(path))?;
+        Ok(self.entry(or_here(path), name_of(path), Ok(own)))
     }
 
     fn read(&self, path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
@@ -199,6 +208,11 @@ pub(super) struct MemoryDirectory {
     pub(super) root: PathBuf,
 }
 
+/// An entry in memory, where there are neither links nor times.
+fn entry(name: String, kind: Kind, size: u64) -> Entry {
+    Entry { name, kind, size, modified: None, is_link: false }
+}
+
 impl MemoryDirectory {
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<PathBuf, Vec<u8>>) -> T) -> T {
         work(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner))
@@ -240,7 +254,7 @@ impl Directory for MemoryDirectory {
                 };
                 let (kind, size) =
                     if parts.next().is_none() { (Kind::File, bytes.len() as u64) } else { (Kind::Folder, 0) };
-                entries.insert(name.clone(), Entry { name, kind, size });
+                entries.insert(name.clone(), entry(name, kind, size));
             }
         });
         if entries.len() > limit { Err(too_many(limit)) } else { Ok(entries.into_values().collect()) }
@@ -250,9 +264,9 @@ impl Directory for MemoryDirectory {
         let real = self.real(path)?;
         let (at, name) = (self.root.join(&real), name_of(&real));
         self.with(|files| match files.get(&at) {
-            Some(bytes) => Ok(Entry { name, kind: Kind::File, size: bytes.len() as u64 }),
+            Some(bytes) => Ok(entry(name, Kind::File, bytes.len() as u64)),
             None if at == self.root || files.keys().any(|file| file.starts_with(&at)) => {
-                Ok(Entry { name, kind: Kind::Folder, size: 0 })
+                Ok(entry(name, Kind::Folder, 0))
             }
             None => Err(ErrorKind::NotFound.into()),
         })
@@ -314,7 +328,7 @@ mod tests {
         assert_eq!(names(""), [("a".into(), Kind::Folder, 0), ("z.txt".into(), Kind::File, 0)]);
         assert_eq!(names("a"), [("b.txt".into(), Kind::File, 11)]);
         assert!(directory.entries(path(""), 1).is_err());
-        assert_eq!(directory.stat(path("a")).unwrap(), Entry { name: "a".into(), kind: Kind::Folder, size: 0 });
+        assert_eq!(directory.stat(path("a")).unwrap(), entry("a".into(), Kind::Folder, 0));
         assert_eq!(directory.stat(path("")).unwrap().kind, Kind::Folder);
         assert_eq!(directory.real(path("./a/../a/new.txt")).unwrap(), path("a/new.txt"));
         assert_eq!(directory.real(path(".")).unwrap(), path(""));
@@ -362,6 +376,20 @@ mod tests {
         }
         assert_eq!(directory.read(Path::new("near/ok"), 0, 9).unwrap(), b"ok");
         assert_eq!(directory.real(Path::new("near/ok")).unwrap(), Path::new("inside/ok"), "rules see where it leads");
+        let entries = directory.entries(Path::new(""), 99).unwrap();
+        let found = |name: &str| entries.iter().find(|entry| entry.name == name).unwrap();
+        for (name, is_link, kind) in [
+            ("near", true, Kind::Folder),
+            ("up", true, Kind::Other),
+            ("loop", true, Kind::Other),
+            ("inside", false, Kind::Folder),
+            ("pipe", false, Kind::Other),
+        ] {
+            assert_eq!((found(name).is_link, found(name).kind), (is_link, kind), "{name}");
+        }
+        assert!(directory.stat(Path::new("near")).unwrap().is_link);
+        assert_eq!(directory.stat(Path::new("dangling")).unwrap(), *found("dangling"));
+        assert!(directory.stat(Path::new("inside/ok")).unwrap().modified.is_some());
         for path in ["parent/new", "up/x", "absolute", "pipe", "a\0b"] {
             let written = directory.real(Path::new(path)).and_then(|real| directory.write(&real, b"x"));
             assert!(written.is_err(), "{path}");

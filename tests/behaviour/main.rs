@@ -9,6 +9,7 @@ mod chooses;
 mod constrains;
 mod extends;
 mod home;
+mod keeps;
 mod looks_around;
 mod makes_mistakes;
 mod reaches_out;

@@ -9,6 +9,7 @@ use super::sandbox::Sandbox;
 use super::store as small;
 use crate::egress::{self, Request, Url};
 use crate::policy::Grant;
+use crate::tool::ignored::{Heeding, IgnoreFiles};
 use crate::world::{Directory, Disk, Entry, Kind};
 use std::io;
 use std::path::Path;
@@ -248,7 +249,8 @@ impl Sandbox {
         .await?)
     }
 
-    /// Works on a path of the user's folders: what was asked for must be allowed, and so must be where that really lies.
+    /// Works on a path of the user's folders: what was asked for must be allowed, and so must be where that really lies, and
+    /// neither may be kept from tools.
     async fn in_folder<T: Send + 'static>(
         &mut self,
         path: String,
@@ -257,9 +259,9 @@ impl Sandbox {
     ) -> Result<Result<T, String>> {
         let grant = self.grant.clone().filter(|grant| !grant.capabilities().folders.is_empty());
         let grant = grant.ok_or_else(|| format_err!("no folder was granted"))?;
-        let disk = self.kit.world.disk.clone();
+        let (disk, ignored) = (self.kit.world.disk.clone(), self.ignored.clone());
         let open = move || {
-            opened(disk.as_ref(), &grant, &path, to_write, work).map_err(|why| match why {
+            opened(disk.as_ref(), &grant, &ignored, &path, to_write, work).map_err(|why| match why {
                 Unopened::Refused(reason) => reason,
                 Unopened::Failed(error) => match error.kind() {
                     io::ErrorKind::NotFound => format!("{path}: no such file or folder"),
@@ -284,6 +286,7 @@ pub(super) enum Unopened {
 pub(super) fn opened<T>(
     disk: &dyn Disk,
     grant: &Arc<Grant>,
+    ignored: &IgnoreFiles,
     path: &str,
     to_write: bool,
     work: impl FnOnce(&dyn Directory, &Path) -> io::Result<T>,
@@ -294,8 +297,9 @@ pub(super) fn opened<T>(
     let absolute = grant.absolute(path);
     let folder = grant.may_open(&absolute, to_write).map_err(Unopened::Refused)?;
     let directory = disk.folder(&folder.path).map_err(Unopened::Failed)?;
+    let directory = Heeding::new(directory.as_ref(), &folder.path, ignored);
     let inside = absolute.strip_prefix(&folder.path).unwrap_or(Path::new(""));
     let real = directory.real(inside).map_err(Unopened::Failed)?;
     grant.may_open(&folder.path.join(&real), to_write).map_err(Unopened::Refused)?;
-    work(directory.as_ref(), &real).map_err(Unopened::Failed)
+    work(&directory, &real).map_err(Unopened::Failed)
 }

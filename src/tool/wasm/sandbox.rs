@@ -5,6 +5,7 @@ use super::store::Values;
 use crate::egress::Egress;
 use crate::policy::Grant;
 use crate::tool::Progress;
+use crate::tool::ignored::IgnoreFiles;
 use crate::world::World;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -45,6 +46,8 @@ pub(super) struct Sandbox {
     pub(super) max_data: usize,
     pub(super) n_written: usize,
     pub(super) n_received: usize,
+    /// The user's `.ossicleignore` files, as the call met them.
+    pub(super) ignored: Arc<IgnoreFiles>,
     /// What the store holds, when it has been read.
     pub(super) values: Option<Arc<Values>>,
     /// Made when a guest first asks for it: most import it and never do.
@@ -64,6 +67,7 @@ impl Sandbox {
             max_data: limits.data_mib << 20,
             n_written: 0,
             n_received: 0,
+            ignored: Arc::default(),
             values: None,
             wasi: None,
             table,

@@ -331,3 +331,37 @@ async fn a_full_disk_is_an_answer_and_loses_nothing() {
     assert!(call(tool("files.read").as_ref(), json!({ "path": "a.txt" })).await.unwrap().contains("kept"));
     assert_eq!(call(tool("notes.list").as_ref(), json!({})).await.unwrap(), "1. kept");
 }
+
+#[tokio::test]
+async fn what_an_ignore_file_names_is_not_there_for_a_guest() {
+    let world = World::simulated(1);
+    for (path, text) in [
+        (".ossicleignore", "private/\n*.key\n"),
+        ("private/diary.md", "harbour"),
+        ("my.key", "harbour"),
+        ("plan.md", "harbour"),
+    ] {
+        world.disk.write(&Path::new("/workspace").join(path), text.as_bytes()).unwrap();
+    }
+    let toolbox = toolbox(&world, bundled().unwrap());
+    let tool = |id: &str| toolbox.resolve(id).unwrap().tool().clone();
+    let listed = call(tool("files.list").as_ref(), json!({ "depth": 5 })).await.unwrap();
+    assert!(listed.contains("plan.md") && !listed.contains("private") && !listed.contains("key"), "{listed}");
+    let found = call(tool("files.search").as_ref(), json!({ "pattern": "harbour" })).await.unwrap();
+    assert!(found.contains("plan.md:1") && !found.contains("diary") && !found.contains("my.key"), "{found}");
+    for (id, arguments, words) in [
+        ("files.read", json!({ "path": "private/diary.md" }), "keeps it from tools"),
+        ("files.read", json!({ "path": "./private/../my.key" }), "keeps it from tools"),
+        ("files.list", json!({ "path": "private" }), "keeps it from tools"),
+        ("files.edit", json!({ "path": "my.key", "old": "harbour", "new": "x" }), "keeps it from tools"),
+        ("files.write", json!({ "path": "private/new.md", "text": "x" }), "keeps it from tools"),
+        ("files.write", json!({ "path": ".ossicleignore", "text": "" }), "only the user changes"),
+        ("files.write", json!({ "path": "deep/.ossicleignore", "text": "!*" }), "only the user changes"),
+        ("files.edit", json!({ "path": ".OSSICLEIGNORE", "old": "key", "new": "x" }), ""),
+    ] {
+        let error = call(tool(id).as_ref(), arguments.clone()).await.unwrap_err();
+        assert!(matches!(&error, ToolError::Failed(text) if text.contains(words)), "{id} {arguments}: {error:?}");
+    }
+    assert!(call(tool("files.read").as_ref(), json!({ "path": ".ossicleignore" })).await.unwrap().contains("*.key"));
+    assert_eq!(world.disk.read(Path::new("/workspace/.ossicleignore"), 99).unwrap(), b"private/\n*.key\n");
+}

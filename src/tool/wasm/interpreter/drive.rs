@@ -5,6 +5,7 @@
 
 use super::bindings::files::wasi::filesystem::types::ErrorCode;
 use crate::policy::Grant;
+use crate::tool::ignored::IgnoreFiles;
 use crate::tool::wasm::granted::{Unopened, opened};
 use crate::tool::{Attachment, media_type};
 use crate::world::{Disk, Kind};
@@ -98,6 +99,8 @@ enum Node {
 pub(super) struct Below {
     pub(super) grant: Arc<Grant>,
     pub(super) disk: Arc<dyn Disk>,
+    /// As they are when the call begins.
+    pub(super) ignored: IgnoreFiles,
 }
 
 /// An open file or folder. It is only a name: what it may do is asked again each time.
@@ -367,9 +370,12 @@ impl Drive {
         let (Some((at, folder)), Some(below)) = (mount, &self.below) else { return Err(ErrorCode::NoEntry) };
         let real = folder.join(path[at.len()..].trim_start_matches('/'));
         let Some(real) = real.to_str() else { return Err(ErrorCode::NoEntry) };
-        match opened(below.disk.as_ref(), &below.grant, real, false, work) {
+        match opened(below.disk.as_ref(), &below.grant, &below.ignored, real, false, work) {
             Ok(value) => Ok(value),
             Err(Unopened::Refused(reason)) => Err(self.refuse(path, &reason)),
+            Err(Unopened::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(self.refuse(path, &error.to_string()))
+            }
             Err(Unopened::Failed(error)) => Err(code(&error)),
         }
     }

@@ -17,6 +17,7 @@ use super::package::sha256;
 use super::ticker::Ticker;
 use crate::policy::Grant;
 use crate::tool::Progress;
+use crate::tool::ignored::IgnoreFiles;
 use crate::world::World;
 use bindings::files::wasi::filesystem::{preopens, types};
 use bindings::python::InterpreterPre;
@@ -158,7 +159,7 @@ impl Interpreter {
         progress: &Progress,
     ) -> Result<Outcome, Ended> {
         let disk = self.runtime.world.disk.clone();
-        let _served = Served::new(&self.drive, Below { grant, disk });
+        let _served = Served::new(&self.drive, Below { grant, disk, ignored: IgnoreFiles::default() });
         self.store.data_mut().memory.watch(progress.clone());
         let clock = self.runtime.world.clock.clone();
         let deadline = clock.elapsed() + time;
