@@ -162,7 +162,8 @@ impl Caller {
                 if n_dropped > 0 {
                     text += &format!("\n[{n_dropped} more files are not kept: a call may make {MAX_ATTACHMENTS}]");
                 }
-                Called { outcome: CallOutcome::Ok, text, attachments: kept, page: output.page }
+                let outcome = if output.failed { CallOutcome::Error } else { CallOutcome::Ok };
+                Called { outcome, text, attachments: kept, page: output.page }
             }
             // The models know the errors of these by heart, as they are.
             Ok(Err(error)) if is_builtin => Called::new(CallOutcome::Error, error.to_string()),

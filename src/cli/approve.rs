@@ -76,6 +76,10 @@ fn question(pending: &Pending) -> String {
     for (n, words) in pending.capabilities().words().iter().enumerate() {
         text += &format!("  {:<10} {}\n", if n == 0 { "is given" } else { "" }, terminal::line(words));
     }
+    let strangers: Vec<_> = pending.context().strangers().collect();
+    if !strangers.is_empty() {
+        text += &format!("  after      reading what others wrote, by {}\n", terminal::line(&strangers.join(", ")));
+    }
     text + &format!("  rule       {}", terminal::line(pending.rule()))
 }
 

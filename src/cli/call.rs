@@ -39,7 +39,15 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
     match called.outcome {
         CallOutcome::Ok => {
             let text = terminal::block(&called.text);
-            Ok(writeln!(io::stdout(), "{}", text.trim_end_matches('\n'))?)
+            writeln!(io::stdout(), "{}", text.trim_end_matches('\n'))?;
+            called.attachments.iter().for_each(|kept| screen.state().picture(&kept.file));
+            Ok(())
+        }
+        // What code printed and its traceback are read as they are.
+        CallOutcome::Error if registered.is_builtin() => {
+            screen.say(Ink::Plain, text.trim_end_matches('\n'));
+            called.attachments.iter().for_each(|kept| screen.state().picture(&kept.file));
+            Err(Failure::said(exit::FAILURE))
         }
         CallOutcome::Denied => Err(Failure::new(exit::DENIED, text)),
         CallOutcome::Error | CallOutcome::Cancelled => Err(Failure::new(exit::FAILURE, text)),

@@ -15,6 +15,7 @@ mod editor;
 mod events;
 mod mcp;
 mod models;
+mod picture;
 mod render;
 mod report;
 mod run;

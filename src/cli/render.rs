@@ -4,7 +4,7 @@
 //! the [`EventSink`] of [`Screen`].
 
 use super::screen::{Ink, Screen, Section, State, style, terminal_width};
-use super::terminal;
+use super::{picture, terminal};
 use crate::agent::{CallOutcome, Event, EventSink};
 use crate::tool::Attachment;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -87,10 +87,18 @@ impl State {
 
     /// A file that a call made: a picture is shown where the terminal can, and where it is kept stands below it.
     fn attachment(&mut self, file: &Attachment, path: Option<&Path>) {
-        self.end_section();
+        self.picture(file);
         let kept = path.map_or_else(|| "not kept".into(), |path| path.display().to_string());
         let line = format!("  {}  {kept}", file.name);
         self.err_line(Ink::Dim, &terminal::line(&line));
+    }
+
+    /// Shows a file that is a picture, where the terminal can.
+    pub(super) fn picture(&mut self, file: &Attachment) {
+        self.end_section();
+        if file.media_type == "image/png" {
+            picture::show(&file.data, self.pictures, terminal_width());
+        }
     }
 
     fn prefill(&mut self, done: usize, total: usize) {

@@ -53,6 +53,11 @@ impl Failure {
         Self::new(exit::USAGE, message)
     }
 
+    /// What went wrong stands on the screen already.
+    pub(super) fn said(code: u8) -> Self {
+        Self { silent: true, ..Self::new(code, "") }
+    }
+
     pub(super) fn interrupted() -> Self {
         Self { silent: true, ..Self::new(exit::INTERRUPTED, "interrupted") }
     }

@@ -4,6 +4,7 @@
 //! clone: the turn, an approval and the log draw on the same one.
 
 use super::terminal;
+use crate::config::{Pictures, terminal_pictures};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -22,6 +23,8 @@ pub(super) struct State {
     /// Whether spinners and bars make sense.
     pub(super) live: bool,
     pub(super) colour: bool,
+    /// How pictures are shown on stdout.
+    pub(super) pictures: Pictures,
     pub(super) section: Section,
     /// Whether the last thing written ended a line.
     pub(super) at_line_start: bool,
@@ -67,7 +70,11 @@ impl Screen {
     pub(super) fn of_process() -> Self {
         let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
         let (stream, live) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), stream, live, colour)
+        let screen = Self::new(Box::new(io::stdout()), Box::new(io::stderr()), stream, live, colour);
+        if stream && colour {
+            screen.state().pictures = terminal_pictures();
+        }
+        screen
     }
 
     pub(super) fn new(
@@ -78,8 +85,8 @@ impl Screen {
         colour: bool,
     ) -> Self {
         let (section, bar) = (Section::Nothing, ProgressBar::hidden());
-        let calls = HashMap::new();
-        Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, section, at_line_start: true, bar, calls })))
+        let (calls, pictures, at_line_start) = (HashMap::new(), Pictures::None, true);
+        Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, pictures, section, at_line_start, bar, calls })))
     }
 
     /// From now on stdout belongs to something else: the answer is not shown on it.
@@ -87,6 +94,7 @@ impl Screen {
         let mut state = self.state();
         state.out = Box::new(io::sink());
         state.stream = false;
+        state.pictures = Pictures::None;
     }
 
     /// A screen that nobody sees.

@@ -10,13 +10,15 @@ mod mcp;
 mod packages;
 mod paths;
 mod project;
+mod terminal;
 mod wiring;
 
 pub use browser::{BrowserSettings, SearchEngine, browser};
 pub use file::Settings;
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
-pub use paths::{Paths, log_filter, terminal_is_plain};
+pub use paths::{Paths, log_filter};
+pub use terminal::{Pictures, terminal_is_plain, terminal_pictures};
 pub use wiring::{Counter, Opened, counter, egress, known, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;

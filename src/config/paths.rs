@@ -102,12 +102,6 @@ pub fn log_filter() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty())
 }
 
-/// Whether the terminal says that it knows no more than lines: no cursor that moves, so nothing that edits one.
-pub fn terminal_is_plain() -> bool {
-    let term = std::env::var("TERM").unwrap_or_default().to_ascii_lowercase();
-    matches!(term.as_str(), "dumb" | "cons25" | "emacs")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

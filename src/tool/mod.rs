@@ -106,11 +106,13 @@ pub struct Output {
     pub attachments: Vec<Attachment>,
     /// The page that it shows, which an answer can cite.
     pub page: Option<Citable>,
+    /// Whether it failed after all; the text says how, as when code printed something and then raised.
+    pub failed: bool,
 }
 
 impl From<String> for Output {
     fn from(text: String) -> Self {
-        Self { text, attachments: Vec::new(), page: None }
+        Self { text, attachments: Vec::new(), page: None, failed: false }
     }
 }
 

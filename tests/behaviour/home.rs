@@ -1,8 +1,9 @@
 //! A hermetic home: the program sees a fresh folder, and nothing of the environment that runs the tests.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -21,6 +22,23 @@ pub struct Ran {
 impl Home {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    /// With the interpreter compiled beforehand, once for all tests of all runs.
+    pub fn with_python(self) -> Self {
+        static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+        let compiled = COMPILED.get_or_init(|| {
+            let once = Self::new();
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+            if kept.is_dir() {
+                copy(&kept, &once.path().join("cache/tools"));
+            }
+            once.run(&["tool", "call", "python", "1"]).exits(0);
+            copy(&once.path().join("cache/tools"), &kept);
+            kept
+        });
+        copy(compiled, &self.path().join("cache/tools"));
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -59,6 +77,15 @@ impl Home {
     pub fn journal(&self) -> String {
         let path = self.path().join("data/sessions.sqlite");
         String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    }
+}
+
+/// The files of one folder into another, their permissions included.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 

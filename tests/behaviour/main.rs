@@ -6,6 +6,7 @@ mod asks;
 mod borrows;
 mod chats;
 mod chooses;
+mod computes;
 mod constrains;
 mod extends;
 mod home;

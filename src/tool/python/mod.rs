@@ -138,7 +138,7 @@ impl Tool for Python {
             end_line(&mut text);
             text += &format!("[{refusal}]");
         }
-        Ok(Output { attachments: files, ..Output::from(text) })
+        Ok(Output { attachments: files, failed: outcome.error.is_some(), ..Output::from(text) })
     }
 }
 

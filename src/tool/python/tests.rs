@@ -59,7 +59,9 @@ async fn cells_are_one_notebook() {
     ] {
         assert_eq!(reply(&python, code).await, expect, "{code}");
     }
-    let error = reply(&python, "print('before')\nf(1)").await;
+    let output = cell(&python, "open('half.txt', 'w').write('x')\nprint('before')\nf(1)").await.unwrap();
+    assert!(output.failed && output.attachments.len() == 1, "what it made is there");
+    let error = output.text;
     assert!(error.starts_with("before\nTraceback") && error.contains("f(1)") && error.contains("TypeError"), "{error}");
 }
 
