@@ -10,7 +10,7 @@ import sys
 
 import wit_world
 
-from . import absent, cell, failure, library, loop, zones
+from . import absent, cell, failure, keys, library, loop, zones
 
 HERE = os.path.dirname(__file__)
 ABOVE = os.path.dirname(HERE)
@@ -35,6 +35,7 @@ def build():
     importer.adopt()
     loop.install()
     zones.install(zones.collected(os.path.join(ABOVE, "zones")))
+    keys.install()
     absent.close_doors()
     sys.meta_path.append(absent.Absent())
     arrange()
@@ -48,7 +49,6 @@ def arrange():
     """`sys` and the environment as they are for somebody who opens a notebook."""
     sys.path[:] = [""]
     sys.path_importer_cache.clear()
-    sys.argv[:] = [""]
     sys.dont_write_bytecode = True
     for name in list(os.environ):
         del os.environ[name]
@@ -80,6 +80,8 @@ class WitWorld(wit_world.WitWorld):
 def begin():
     """What differs from instance to instance: the seed, and the folders that the host has granted."""
     random.seed()
+    # The runtime sets these anew when an instance begins.
+    sys.argv[:] = sys.orig_argv[:] = [""]
     for name in HIDDEN:
         sys.modules.pop(name, None)
     for name, folder in (("HOME", "/mnt/data"), ("TMPDIR", "/tmp")):

@@ -126,6 +126,7 @@ def close_doors():
     """Called once, when the component is built, after the library is there."""
     import _socket
     import _thread
+    import multiprocessing.process
     import os
     import socket
     import subprocess
@@ -148,3 +149,4 @@ def close_doors():
     subprocess.Popen.__del__ = lambda self: None
     for name in ("system", "popen", "fork", "execv", "spawnv", "posix_spawn"):
         setattr(os, name, no_process)
+    multiprocessing.process.BaseProcess.start = no_process

@@ -4,6 +4,7 @@ It is not an IPython: no magics, no shell, no rich display; what a notebook's us
 the last line, `;` to hide it, and `await` outside of functions. Start at `Notebook.run`.
 """
 
+import __future__
 import ast
 import builtins
 import gc
@@ -14,8 +15,13 @@ import types
 
 from . import failure, guard, loop, output
 
+# Bound here, so that a cell that takes them out of their modules does not take them from us.
+Expr, Expression = ast.Expr, ast.Expression
+invalidate_caches = importlib.invalidate_caches
+
+ONLY_AST = ast.PyCF_ONLY_AST
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-FUTURE = sum(__import__("__future__").__dict__[name].compiler_flag for name in __import__("__future__").all_feature_names)
+FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 COROUTINE = 0x80
 # Sources that tracebacks can still show, cells.
 MAX_SOURCES = 500
@@ -46,7 +52,7 @@ class Notebook:
     def run(self, code, limit):
         """Runs `code`; gives its output, value and error, and how many bytes of them are missing."""
         self._output.begin(limit)
-        importlib.invalidate_caches()
+        invalidate_caches()
         value = error = None
         try:
             value = self._evaluated(code)
@@ -95,7 +101,7 @@ class Notebook:
     def _parsed(self, code, name):
         """The statements, the expression at the end, and whether its value is wanted."""
         try:
-            tree = compile(code, name, "exec", ast.PyCF_ONLY_AST | FLAGS | self._future, True)
+            tree = compile(code, name, "exec", ONLY_AST | FLAGS | self._future, True)
         except SyntaxError as error:
             without = without_magics(code)
             if without is None:
@@ -103,13 +109,13 @@ class Notebook:
             if without == code:
                 error.add_note(SHELL)
                 raise
-            tree = compile(without, name, "exec", ast.PyCF_ONLY_AST | FLAGS | self._future, True)
-        if not tree.body or not isinstance(tree.body[-1], ast.Expr):
+            tree = compile(without, name, "exec", ONLY_AST | FLAGS | self._future, True)
+        if not tree.body or not isinstance(tree.body[-1], Expr):
             return tree, None, False
         last = tree.body.pop()
         after = code.encode("utf-8", "replace").split(b"\n")[last.end_lineno - 1 :]
         rest = after[0][last.end_col_offset :].lstrip() if after else b""
-        return tree, ast.Expression(last.value), not rest.startswith(b";")
+        return tree, Expression(last.value), not rest.startswith(b";")
 
     def _remember(self, code):
         self._n_cells += 1

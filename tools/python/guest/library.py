@@ -11,7 +11,7 @@ import sys
 
 # Parts that need what a sandbox has not (a display, a terminal, a package index), or that only tell about the build.
 LEFT_OUT = {
-    "_android_support", "_aix_support", "_apple_support", "_ios_support", "_osx_support", "_pyrepl", "antigravity",
+    "_android_support", "_aix_support", "_apple_support", "_ios_support", "_osx_support", "antigravity",
     "curses", "ensurepip", "idlelib", "site-packages", "tkinter", "turtle", "turtledemo", "venv", "test",
     "config-3.14-wasm32-wasi", "__pycache__",
 }  # fmt: skip

@@ -10,6 +10,9 @@ import asyncio.events
 import time
 
 
+set_running_loop = asyncio.events._set_running_loop
+
+
 class Selector:
     """Waits, and finds nothing."""
 
@@ -64,7 +67,7 @@ class Keeper:
     def run(self, awaitable):
         if self._loop is None or self._loop.is_closed():
             self._loop = Loop()
-        asyncio.events._set_running_loop(None)
+        set_running_loop(None)
         return self._loop.run_until_complete(awaitable)
 
 

@@ -7,6 +7,8 @@ It is not a place where all output is collected and then cut: a cell that prints
 import io
 import sys
 
+# Bound here, so that a cell that takes them out of their module does not take them from us.
+BufferedWriter, BytesIO, TextIOWrapper = io.BufferedWriter, io.BytesIO, io.TextIOWrapper
 # The least that is worth keeping of each half, bytes.
 LEAST = 64
 
@@ -72,10 +74,10 @@ class Output:
         self._open()
 
     def _open(self):
-        buffered = io.BufferedWriter(self._sink, 1 << 16)
-        self.stream = io.TextIOWrapper(buffered, "utf-8", "backslashreplace", "\n")
+        buffered = BufferedWriter(self._sink, 1 << 16)
+        self.stream = TextIOWrapper(buffered, "utf-8", "backslashreplace", "\n")
         self.stream.mode = "w"
-        self._stdin = io.TextIOWrapper(io.BytesIO(), "utf-8")
+        self._stdin = TextIOWrapper(BytesIO(), "utf-8")
 
     def begin(self, limit):
         """Puts the streams in their places, made anew where a cell has closed or detached them."""
