@@ -57,11 +57,12 @@ pub(super) struct Entry {
 /// The first line of a file.
 #[derive(Serialize, Deserialize)]
 struct About {
-    /// A hash can be anybody's.
+    /// The file's name is its hash.
     url: String,
     /// It came from a place that policy lists, and not from the public internet.
     is_local: bool,
     content_type: Option<String>,
+    /// It knows what was asked for, and so refuses a page under another's name.
     policy: CachePolicy,
 }
 
@@ -137,7 +138,7 @@ impl Cache {
         let bytes = fs::read(self.path(url)).ok()?;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let about: About = serde_json::from_slice(&bytes[..end]).ok()?;
-        (about.url == url.as_str()).then(|| Entry { about, body: bytes[end + 1..].to_vec() })
+        Some(Entry { about, body: bytes[end + 1..].to_vec() })
     }
 
     fn write(&self, entry: &Entry) {

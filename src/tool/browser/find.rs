@@ -177,6 +177,10 @@ mod tests {
         let found = found(&Arc::new(Opened::new(on)), "keys");
         assert_eq!(found.page.text.split('\n').count(), found.page.source_lines.len());
         assert_eq!(found.page.source_lines, [7, 7, 8, 9]);
+        let source_lines = (1..=6).collect();
+        let on = Page { text: "keys\na\nb\nc\nd\nkeys".into(), source_lines, ..Page::default() };
+        let found = super::found(&Arc::new(Opened::new(on)), "keys");
+        assert_eq!(found.page.source_lines, [1, 1, 2, 3, 4, 6, 6, 6]);
     }
 
     #[test]

@@ -236,7 +236,11 @@ fn labelled(text: &str, words: &str) -> Option<usize> {
     }
     text.match_indices(&format!("†{words}")).find_map(|(at, mark)| {
         let is_whole = text[at + mark.len()..].starts_with(['†', '】']);
-        let (_, number) = text[..at].rsplit_once('【').filter(|_| is_whole)?;
+        let before = text[..at].trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = &text[before.len()..at];
+        if !is_whole || !before.ends_with('【') {
+            return None;
+        }
         number.parse().ok()
     })
 }

@@ -124,7 +124,8 @@ impl Visit {
 
 #[tokio::test]
 async fn a_question_about_the_users_files() {
-    let visit = visit(vec![local()]);
+    let local = local();
+    let visit = visit(vec![local.clone()]);
     assert_eq!(
         visit.call("search", json!({"query": "harbour"})).await,
         "[0] harbour\n**viewing lines [0 - 3] of 3**\n\nL0: # Search results for `harbour`\nL1: \n\
@@ -146,6 +147,9 @@ async fn a_question_about_the_users_files() {
         "L0: No results for `x y z`"
     );
     assert!(visit.output("search", json!({"query": "harbour"})).await.unwrap().page.is_none());
+    let n_opened = local.n_opened.load(Ordering::Relaxed);
+    visit.call("open", json!({"id": 0})).await;
+    assert_eq!(local.n_opened.load(Ordering::Relaxed), n_opened + 1, "a file is read anew");
 }
 
 #[tokio::test]
@@ -350,6 +354,16 @@ async fn what_is_wrong_is_said_in_the_trained_sentences() {
     assert!(text.starts_with("[1] notes.md"), "none of these put a page on the stack: {text}");
     let long = visit.call("search", json!({"query": "x".repeat(100_000)})).await;
     assert!(long.len() < 3000 && long.contains("more than 1024 characters"), "{long}");
+}
+
+#[test]
+fn each_declares_its_own_function() {
+    let visit = visit(vec![local(), web()]);
+    let builtins = visit.tools.iter().filter_map(|tool| tool.spec().builtin.clone());
+    let functions: Vec<_> = builtins.flat_map(|builtin| builtin.functions).collect();
+    assert_eq!(functions, Builtin::browser(&["local", "web"]).functions);
+    let names: Vec<_> = visit.tools.iter().map(|tool| tool.spec().id.to_string()).collect();
+    assert_eq!(names, ["browser.search", "browser.open", "browser.find"]);
 }
 
 #[tokio::test]

@@ -173,6 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_ends_with_a_line_lets_one_more_in() {
+        let tokens = |lines: &[String]| {
+            let numbered: String = lines.iter().enumerate().map(|(idx, line)| format!("L{idx}: {line}\n")).collect();
+            encode_ordinary(&numbered).len()
+        };
+        let exact = (0..40).find_map(|n_words| {
+            let mut lines = vec!["word ".repeat(n_words)];
+            lines.extend(vec!["one two three four five".to_owned(); 300]);
+            let n_lines = (1..300).find(|n_lines| tokens(&lines[..*n_lines]) == VIEW_TOKENS)?;
+            Some((lines, n_lines))
+        });
+        let (lines, n_lines) = exact.unwrap();
+        let view = opened(&lines.join("\n")).view(0, 0, None).unwrap();
+        assert!(view.contains(&format!("lines [0 - {n_lines}] of")), "{n_lines}: {view}");
+    }
+
+    #[test]
     fn a_text_of_others_becomes_one_harmless_line() {
         for (text, expect) in [
             (" a \n\tb\u{0}c ", "a b c"),

@@ -138,8 +138,9 @@ async fn a_page_of_the_web_is_opened() {
         assert_eq!(outside.direct().open(&Url::parse(url).unwrap(), &grant(&[]), false).await, Ok(None), "{url}");
     }
     let source = Server::new([answer("200 OK", HTML, "<p>The harbour keys</p>")]).await;
-    let page = outside.direct().open(&Url::parse(&source.url()).unwrap(), &grant(&[&source]), true).await.unwrap();
-    assert_eq!(page.unwrap().text, "<p>The harbour keys</p>");
+    let url = Url::parse(&format!("{}#part", source.url())).unwrap();
+    let page = outside.direct().open(&url, &grant(&[&source]), true).await.unwrap().unwrap();
+    assert_eq!((page.text.as_str(), page.url), ("<p>The harbour keys</p>", source.url()));
 }
 
 #[tokio::test]
@@ -239,6 +240,29 @@ async fn a_kept_page_is_asked_about_when_it_is_no_longer_fresh() {
         error.to_string().contains("is not opened"),
         "a kept page of a private place needs the same grant: {error}"
     );
+}
+
+#[tokio::test]
+async fn an_answer_about_another_page_is_not_taken_for_the_kept_one() {
+    let rules = format!("{HTML}etag: \"v1\"\r\n");
+    let elsewhere = answer("302 Found", "location: /b\r\n", "");
+    let server = Server::new([
+        answer("200 OK", &rules, "first"),
+        elsewhere.clone(),
+        answer("304 Not Modified", &rules, ""),
+        elsewhere,
+        answer("200 OK", &rules, "another"),
+    ])
+    .await;
+    let (outside, folder) = (outside(), tempfile::tempdir().unwrap());
+    let direct = outside.direct().with_cache(Cache::open(folder.path()).unwrap());
+    for expect in ["first", "another"] {
+        let page = tokio::select! {
+            page = open(&direct, &server) => page.unwrap(),
+            () = ticking(&outside.clock) => panic!("the clock never stops"),
+        };
+        assert_eq!(page.text, expect);
+    }
 }
 
 #[tokio::test]
