@@ -38,8 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "import matplotlib.pyplot as plt\nplt.bar([r['city'] for r in rows], [int(r['people']) for r in rows])\nplt.savefig('cities.png')",
     ];
     for (n, cell) in (1..).zip(cells) {
-        let called =
-            caller.call(n, python, cell, Label::trusted(), &Default::default(), Progress::default()).await?;
+        let called = caller.call(n, python, cell, Label::trusted(), &Default::default(), Progress::default()).await?;
         println!("[{n}] {}", called.text);
     }
     std::fs::remove_dir_all(place)?;

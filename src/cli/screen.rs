@@ -86,7 +86,18 @@ impl Screen {
     ) -> Self {
         let (section, bar) = (Section::Nothing, ProgressBar::hidden());
         let (calls, pictures, at_line_start) = (HashMap::new(), Pictures::None, true);
-        Self(Arc::new(Mutex::new(State { out, err, stream, live, colour, pictures, section, at_line_start, bar, calls })))
+        Self(Arc::new(Mutex::new(State {
+            out,
+            err,
+            stream,
+            live,
+            colour,
+            pictures,
+            section,
+            at_line_start,
+            bar,
+            calls,
+        })))
     }
 
     /// From now on stdout belongs to something else: the answer is not shown on it.

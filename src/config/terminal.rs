@@ -64,7 +64,11 @@ mod tests {
             (&[], Pictures::None),
         ] {
             let variable = |name: &str| {
-                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+                variables
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+                    .unwrap_or_default()
             };
             assert_eq!(pictures_of(variable), expect, "{variables:?}");
         }

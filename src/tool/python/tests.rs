@@ -206,3 +206,39 @@ async fn a_cell_that_nobody_waits_for_takes_the_interpreter_with_it_and_the_next
     let text = reply(&python.with_limit(1), "while True: pass").await;
     assert!(text.contains("variables and imports are gone, files in /mnt/data are not"), "{text}");
 }
+
+/// Each cell of `tools/python/tests/probes.toml`: what people expect of the language and of its library.
+#[tokio::test]
+async fn the_language_and_its_library_are_there() {
+    #[derive(serde::Deserialize)]
+    struct Probes {
+        probe: Vec<Probe>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Probe {
+        /// A cell that runs first, in the same interpreter.
+        before: Option<String>,
+        code: String,
+        expect: Option<String>,
+        contains: Option<String>,
+    }
+    let Probes { probe: probes } = toml::from_str(include_str!("../../../tools/python/tests/probes.toml")).unwrap();
+    assert!(probes.len() >= 200);
+    let mut wrong = Vec::new();
+    let mut python = notebook(&world());
+    for (n, Probe { before, code, expect, contains }) in probes.iter().enumerate() {
+        if n % 50 == 0 {
+            python = notebook(&world());
+        }
+        if let Some(before) = before {
+            reply(&python, before).await;
+        }
+        let text = reply(&python, code).await;
+        let is_right = expect.as_ref().is_none_or(|expect| text == *expect)
+            && contains.as_ref().is_none_or(|part| text.contains(part));
+        if !is_right {
+            wrong.push(format!("{code}\n  gave {text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), probes.len(), wrong.join("\n"));
+}
