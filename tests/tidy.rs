@@ -23,6 +23,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("mistralrs", &["engine/mistral"]),
     ("llguidance", &["engine/constraint"]),
     ("wasmtime", &["tool/wasm"]),
+    ("tantivy", &["tool/browser/index"]),
     ("rusqlite", &["journal/store"]),
     ("reqwest", &["egress"]),
     ("rmcp", &["tool/mcp", "server"]),

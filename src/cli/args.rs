@@ -38,6 +38,9 @@ pub(super) enum Command {
     /// MCP servers: programs and services whose tools the model can call too
     #[command(subcommand)]
     Mcp(Mcp),
+    /// Folders of yours that can be searched without a network
+    #[command(subcommand)]
+    Index(Index),
     /// Offer the tools to other programs, as an MCP server on stdin and stdout
     ///
     /// Calls pass the same policy and the same journal. Nobody can be asked, so what the policy asks about is refused, unless
@@ -189,6 +192,34 @@ pub(super) enum Mcp {
         /// Do not ask, neither before a program is started nor before it is added
         #[arg(short, long)]
         yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Index {
+    /// Add folders: the text, Markdown, HTML and PDF files in them
+    ///
+    /// Nothing leaves the machine. Hidden files are left out, and what the folder's .ossicleignore names: a file in the form of a
+    /// .gitignore, which keeps files from all tools.
+    Add {
+        /// Each with all that is in it
+        #[arg(required = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folders: Vec<PathBuf>,
+    },
+    /// List them
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read what is new and what has changed, and forget what is gone
+    Update,
+    /// Take a folder out of the index, and its words off the disk; the folder itself stays as it is
+    Remove {
+        /// One of those that `list` names
+        // A field's name is the argument's, and the general one is called so already.
+        #[arg(id = "indexed", value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
     },
 }
 

@@ -1,8 +1,8 @@
 //! The terminal's edge: arguments to commands, events to the screen, errors to exit codes.
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
-//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `models`,
-//! `doctor`.
+//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `index`,
+//! `models`, `doctor`.
 
 mod add;
 mod approve;
@@ -13,6 +13,7 @@ mod develop;
 mod doctor;
 mod editor;
 mod events;
+mod index;
 mod mcp;
 mod models;
 mod picture;
@@ -78,6 +79,7 @@ async fn command(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Re
         Some(Command::Tool(command)) => tools::tool(command, flags, screen).await,
         Some(Command::McpServer) => serve::mcp_server(flags, serve_mcp, screen).await,
         Some(Command::Mcp(command)) => mcp::mcp(command, flags, screen).await,
+        Some(Command::Index(command)) => index::index(command, flags, screen).await,
         Some(Command::Models(args::Models::Inspect { checkpoint })) => {
             models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
         }

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::engine::{EngineError, models::LoadError};
 use crate::journal::JournalError;
 use crate::policy::PolicyError;
+use crate::tool::browser::index::IndexError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use std::error::Error;
 use std::fmt;
@@ -207,6 +208,7 @@ impl From<ConfigError> for Failure {
             ConfigError::Load(error) => error.into(),
             ConfigError::Journal(error) => error.into(),
             ConfigError::Agent(error) => error.into(),
+            ConfigError::Index(error) => error.into(),
             error @ (ConfigError::Package(_) | ConfigError::Crashed(_)) => Self::from_error(exit::FAILURE, &error),
             ConfigError::Packages { .. } => {
                 Self::from_error(exit::FAILURE, &error).help("the folder has to be yours to read and write")
@@ -230,6 +232,26 @@ impl From<ConfigError> for Failure {
             ConfigError::Value { .. } => Self::from_error(exit::USAGE, &error)
                 .help("write such a value, or take the line out: then the default is used"),
         }
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        let (code, help) = match &error {
+            IndexError::Unusable { .. } => (exit::FAILURE, "it has to be yours to read and write"),
+            IndexError::Damaged(_) => (exit::FAILURE, "no file of yours is lost: an index can always be made again"),
+            IndexError::Busy => (exit::FAILURE, "try again when it has ended"),
+            IndexError::Folders { .. } => (exit::USAGE, "mend it, or move it away and add the folders again"),
+            IndexError::NoFolder(_) | IndexError::NotAFolder(_) => (exit::USAGE, "name a folder that is there"),
+            IndexError::NotUtf8(_) => (exit::USAGE, "give it another name"),
+            IndexError::Own(_) => (exit::USAGE, "name a folder of yours"),
+            IndexError::Already(_) | IndexError::Inside { .. } => {
+                (exit::USAGE, "`ossicle index update` reads what is new in it")
+            }
+            IndexError::Around { .. } => (exit::USAGE, "`ossicle index remove` the part first"),
+            IndexError::NotIndexed(_) => (exit::USAGE, "`ossicle index list` names the folders that are"),
+        };
+        Self::from_error(code, &error).help(help)
     }
 }
 

@@ -6,6 +6,7 @@
 mod browser;
 mod file;
 mod follow;
+mod index;
 mod mcp;
 mod packages;
 mod paths;
@@ -15,6 +16,7 @@ mod wiring;
 
 pub use browser::{BrowserSettings, SearchEngine, browser};
 pub use file::Settings;
+pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter};
@@ -25,6 +27,7 @@ use crate::agent::AgentError;
 use crate::engine::models::LoadError;
 use crate::journal::JournalError;
 use crate::policy::{BUNDLED, PolicyError};
+use crate::tool::browser::index::IndexError;
 use crate::tool::wasm::PackageError;
 use std::path::PathBuf;
 
@@ -113,6 +116,9 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// The index of the user's folders cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// No model.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -64,6 +64,11 @@ impl Paths {
         self.data.join("attachments")
     }
 
+    /// The index of the user's folders.
+    pub fn index(&self) -> PathBuf {
+        self.data.join("search.index")
+    }
+
     /// Compiled tools.
     pub fn compiled(&self) -> PathBuf {
         self.cache.join("tools")

@@ -196,7 +196,7 @@ fn workspace(settings: &Settings) -> PathBuf {
 }
 
 /// A path without links, as calls' paths are compared. Of what is not there yet it is the folder that is, and the rest.
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
     found.map_or_else(|| path.clone(), |(above, rest)| above.join(rest))

@@ -11,6 +11,7 @@ mod error;
 mod find;
 mod history;
 pub mod html;
+pub mod index;
 mod open;
 pub mod page;
 mod search;

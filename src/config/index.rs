@@ -1,0 +1,25 @@
+//! The index of the user's folders: where it lies, and what reads the documents in them.
+
+use super::wiring::real;
+use super::{ConfigError, Paths};
+use crate::tool::browser::Page;
+use crate::tool::browser::index::{Index, Readers};
+use crate::world::World;
+use std::sync::Arc;
+use url::Url;
+
+/// The index, if it holds any folder: a source of the browser.
+pub fn index(paths: &Paths) -> Result<Option<Index>, ConfigError> {
+    Ok(Some(new_index(paths)?).filter(|index| !index.folders().is_empty()))
+}
+
+/// The index, though it may hold nothing yet. Nothing is written before a folder is added.
+pub fn new_index(paths: &Paths) -> Result<Index, ConfigError> {
+    let own = paths.all().iter().map(|folder| real(folder)).collect();
+    Ok(Index::open(paths.index(), World::real(), readers(), own)?)
+}
+
+fn readers() -> Readers {
+    let html = |_: &[u8], _: &Url| -> Result<Page, String> { Err("there is nothing here that reads HTML".into()) };
+    Readers { html: Arc::new(html), pdf: None }
+}
