@@ -95,22 +95,15 @@ impl Citations {
     fn link(&mut self, mark: &str, pages: &HashMap<usize, Citable>) -> Option<String> {
         let (cursor, place) = mark.strip_prefix('【')?.strip_suffix('】')?.split_once('†')?;
         let page = pages.get(&cursor.parse().ok()?)?;
-        let lines = page.url.starts_with("file:").then(|| file_lines(place, &page.lines)).flatten();
+        let cited = cited(page, place)?;
         let mut link = String::from(if self.needs_gap { " [" } else { "[" });
-        link.push_str(&escaped(&page.title));
-        match lines {
-            Some((first, last)) if first == last => _ = write!(link, ", line {first}"),
-            Some((first, last)) => _ = write!(link, ", lines {first}-{last}"),
-            None => {}
+        link.push_str(&escaped(&cited.title));
+        match (cited.first_line, cited.last_line) {
+            (Some(first), Some(last)) if first == last => _ = write!(link, ", line {first}"),
+            (Some(first), Some(last)) => _ = write!(link, ", lines {first}-{last}"),
+            _ => {}
         }
-        let _ = write!(link, "]({})", address(&page.url));
-        let cited = Cited {
-            cursor: page.cursor,
-            title: page.title.clone(),
-            url: page.url.clone(),
-            first_line: lines.map(|(first, _)| first),
-            last_line: lines.map(|(_, last)| last),
-        };
+        let _ = write!(link, "]({})", address(&cited.url));
         if !self.cited.contains(&cited) {
             self.cited.push(cited);
         }
@@ -118,11 +111,35 @@ impl Citations {
     }
 }
 
-/// The lines of the file that are meant by `L3`, `L3-L5` or `L3-5` of its view, wherever that stands among other words.
-fn file_lines(place: &str, lines: &[u32]) -> Option<(u32, u32)> {
+/// What a place on a page means; `None` for one on a list where no entry stands.
+fn cited(page: &Citable, place: &str) -> Option<Cited> {
+    let (cursor, lines) = (page.cursor, seen_lines(place));
+    if page.listed.is_empty() {
+        let lines = lines.filter(|_| page.url.starts_with("file:")).and_then(|lines| file_lines(lines, &page.lines));
+        let (title, url) = (page.title.clone(), page.url.clone());
+        return Some(Cited {
+            cursor,
+            title,
+            url,
+            first_line: lines.map(|lines| lines.0),
+            last_line: lines.map(|lines| lines.1),
+        });
+    }
+    let (first, last) = lines?;
+    let entry = page.listed.iter().rev().find(|entry| entry.first_line <= first.max(last))?;
+    let (title, url) = (entry.title.clone(), entry.url.clone());
+    Some(Cited { cursor, title, url, first_line: None, last_line: None })
+}
+
+/// The lines of a view that are meant by `L3`, `L3-L5` or `L3-5`, wherever that stands among other words.
+fn seen_lines(place: &str) -> Option<(usize, usize)> {
     let (first, rest) = place.match_indices('L').find_map(|(at, _)| number(&place[at + 1..]))?;
     let last = rest.strip_prefix(['-', '–', '—']).and_then(|rest| number(rest.strip_prefix('L').unwrap_or(rest)));
-    let last = last.map_or(first, |(last, _)| last);
+    Some((first, last.map_or(first, |(last, _)| last)))
+}
+
+/// The lines of the file that these show.
+fn file_lines((first, last): (usize, usize), lines: &[u32]) -> Option<(u32, u32)> {
     let (first, last) = (*lines.get(first)?, *lines.get(last).or(lines.last())?);
     (first > 0 && last > 0).then_some((first.min(last), first.max(last)))
 }
@@ -166,16 +183,22 @@ fn address(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tool::Listed;
     use proptest::prelude::*;
 
     fn pages() -> HashMap<usize, Citable> {
         let page = |cursor: usize, title: &str, url: &str, lines: &[u32]| {
-            (cursor, Citable { cursor, title: title.into(), url: url.into(), lines: lines.into() })
+            let (title, url) = (title.into(), url.into());
+            (cursor, Citable { cursor, title, url, lines: lines.into(), listed: [].into() })
         };
+        let entry = |first_line, title: &str, url: &str| Listed { first_line, title: title.into(), url: url.into() };
+        let listed = [entry(2, "notes.md", "file:///n/notes.md"), entry(4, "A page", "https://example.org/")];
+        let list = Citable { listed: listed.into(), ..page(4, "keys", "", &[]).1 };
         [
             page(1, "notes.md", "file:///n/notes.md", &[1, 2, 3, 3, 3, 4]),
             page(2, "A [b] page", "https://example.org/a_(b)", &[1, 2, 3]),
             page(3, "found", "file:///n/found.md", &[0, 7]),
+            (4, list),
         ]
         .into()
     }
@@ -208,6 +231,22 @@ mod tests {
             ("【3†L0】", "[found](file:///n/found.md)"),
         ] {
             assert_eq!(read(&[text]).0, expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_list_means_what_is_listed_there() {
+        let (notes, page) = ("[notes.md](file:///n/notes.md)", "[A page](https://example.org/)");
+        for (mark, expect) in [
+            ("【4†L2】", notes),
+            ("【4†L3】", notes),
+            ("【4†L4】", page),
+            ("【4†L99】", page),
+            ("【4†L0-L2】", notes),
+            ("【4†L1】", "【4†L1】"),
+            ("【4†notes.md】", "【4†notes.md】"),
+        ] {
+            assert_eq!(read(&[mark]).0, expect);
         }
     }
 
@@ -260,7 +299,8 @@ mod tests {
     #[test]
     fn a_title_cannot_break_out_of_its_link() {
         let page = |title: &str, url: &str| {
-            let page = Citable { cursor: 0, title: title.into(), url: url.into(), lines: [].into() };
+            let (title, url) = (title.into(), url.into());
+            let page = Citable { cursor: 0, title, url, lines: [].into(), listed: [].into() };
             Citations::default().push("【0†L1】", &[(0, page)].into())
         };
         assert_eq!(page("a](http://evil.test/) [b\n\n# c", "x:y"), "[a\\](http://evil.test/) \\[b # c](x:y)");

@@ -128,6 +128,19 @@ pub struct Citable {
     /// For each line as the model sees it, the line of the file that it stands on, from 1. Empty where lines mean nothing to
     /// people.
     pub lines: Arc<[u32]>,
+    /// What stands on it, when it is a list: an answer that cites one of its lines means the page that is listed there.
+    pub listed: Arc<[Listed]>,
+}
+
+/// An entry of a list, from its first line as the model sees it to the next entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// From 0.
+    pub first_line: usize,
+    /// What people call the page.
+    pub title: String,
+    /// Where it is.
+    pub url: String,
 }
 
 /// Why a call gave nothing. `Display` is what the model reads: what happened and what to do about it.

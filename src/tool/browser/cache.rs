@@ -45,7 +45,7 @@ pub(super) enum Before {
     /// It need not be asked for.
     Fresh(Kept),
     /// It is to be asked for with these headers; it may be what is kept still.
-    Stale { headers: Vec<(String, String)>, entry: Entry },
+    Stale { headers: Vec<(String, String)>, entry: Box<Entry> },
 }
 
 /// A kept page with its rules.
@@ -90,16 +90,22 @@ impl Cache {
                 let validators = ["if-none-match", "if-modified-since"];
                 let value = |name: &str| asking.headers.get(name)?.to_str().ok().map(str::to_owned);
                 let headers = validators.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?)));
-                Before::Stale { headers: headers.collect(), entry }
+                Before::Stale { headers: headers.collect(), entry: Box::new(entry) }
             }
             BeforeRequest::Stale { .. } => Before::Unknown,
         }
     }
 
     /// The page that a server says is the kept one still, which is kept on with the new rules.
-    pub(super) fn unchanged(&self, request: &Request, reply: &Reply, entry: Entry, now: SystemTime) -> Option<Kept> {
+    pub(super) fn unchanged(
+        &self,
+        request: &Request,
+        reply: &Reply,
+        entry: Box<Entry>,
+        now: SystemTime,
+    ) -> Option<Kept> {
         let (asking, answer) = (as_http(request)?, reply_as_http(reply)?);
-        let Entry { mut about, body } = entry;
+        let Entry { mut about, body } = *entry;
         match about.policy.after_response(&asking, &answer, now) {
             AfterResponse::NotModified(policy, _) => about.policy = policy,
             // A server that does not repeat its validator can mean nothing but the page that it was asked about.

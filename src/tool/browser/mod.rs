@@ -23,7 +23,7 @@ pub use cache::Cache;
 pub use error::BrowserError;
 pub use page::{Link, Page};
 
-use super::{Citable, Output, Recovery, Tool, ToolError, ToolSpec};
+use super::{Citable, Listed, Output, Recovery, Tool, ToolError, ToolSpec};
 use crate::harmony::Builtin;
 use crate::policy::{Capabilities, Effect, Grant, Integrity, Targets, ToolId};
 use history::History;
@@ -122,7 +122,7 @@ pub fn tools(browser: Browser) -> Vec<Arc<dyn Tool>> {
     ]
 }
 
-/// The page as an answer can cite it; `None` for one that is a list of hits and stands nowhere.
+/// The page as an answer can cite it; `None` for one that stands nowhere and lists nothing.
 fn citable(cursor: usize, opened: &Opened) -> Option<Citable> {
     let page = &opened.page;
     let (url, title) = match &opened.found {
@@ -133,7 +133,21 @@ fn citable(cursor: usize, opened: &Opened) -> Option<Citable> {
     let source_line = |line: &wrap::Line| page.source_lines.get(line.origin as usize).copied().unwrap_or(0);
     let lines = if page.source_lines.is_empty() { Vec::new() } else { opened.lines.iter().map(source_line).collect() };
     let title = one_line(title, MAX_CITED_TITLE);
-    (!url.is_empty()).then(|| Citable { cursor, title, url: url.to_owned(), lines: lines.into() })
+    let listed = if url.is_empty() { listed(opened) } else { Vec::new() };
+    let is_somewhere = !url.is_empty() || !listed.is_empty();
+    is_somewhere.then(|| Citable { cursor, title, url: url.to_owned(), lines: lines.into(), listed: listed.into() })
+}
+
+/// The hits of a list, by the lines that begin with the mark of their link.
+fn listed(opened: &Opened) -> Vec<Listed> {
+    let page = &opened.page;
+    let entry = |(first_line, line): (usize, &wrap::Line)| {
+        let (number, words) = page.text[line.start as usize..].strip_prefix(search::MARK)?.split_once('†')?;
+        let link = page.links.get(number.parse::<usize>().ok()?)?;
+        let title = words.split(['†', '】']).next()?;
+        Some(Listed { first_line, title: one_line(title, MAX_CITED_TITLE), url: link.url.clone() })
+    };
+    opened.lines.iter().enumerate().filter_map(entry).collect()
 }
 
 /// A tool refuses a grant of another.

@@ -16,6 +16,9 @@ const MAX_HITS: usize = 20;
 const MAX_HIT_TITLE: usize = 200;
 const MAX_SNIPPET: usize = 500;
 
+/// How the line of a hit begins.
+pub(super) const MARK: &str = "  * 【";
+
 /// The tool.
 pub(super) struct Search {
     browser: Browser,
@@ -92,7 +95,7 @@ fn listing(query: &str, hits: Vec<Hit>) -> Page {
             title => title,
         };
         let domain = if domain.is_empty() { domain } else { format!("†{domain}") };
-        let line = format!("  * 【{n}†{title}{domain}】 {}", one_line(&hit.snippet, MAX_SNIPPET));
+        let line = format!("{MARK}{n}†{title}{domain}】 {}", one_line(&hit.snippet, MAX_SNIPPET));
         text.push('\n');
         text.push_str(line.trim_end());
     }

@@ -146,9 +146,13 @@ async fn a_question_about_the_users_files() {
         visit.call("search", json!({"query": "x y z"})).await.split_once("\n\n").unwrap().1,
         "L0: No results for `x y z`"
     );
-    assert!(visit.output("search", json!({"query": "harbour"})).await.unwrap().page.is_none());
+    let hits = visit.output("search", json!({"query": "harbour"})).await.unwrap().page.unwrap();
+    let listed: Vec<_> = hits.listed.iter().map(|hit| (hit.first_line, hit.title.as_str(), hit.url.as_str())).collect();
+    let log = "file:///home/me/notes/boat/log.md";
+    assert_eq!((hits.url.as_str(), &listed[..]), ("", &[(2, "notes.md", NOTES), (3, "boat/log.md", log)][..]));
+    assert!(visit.output("search", json!({"query": "x y z"})).await.unwrap().page.is_none());
     let n_opened = local.n_opened.load(Ordering::Relaxed);
-    visit.call("open", json!({"id": 0})).await;
+    visit.call("open", json!({"id": 0, "cursor": 0})).await;
     assert_eq!(local.n_opened.load(Ordering::Relaxed), n_opened + 1, "a file is read anew");
 }
 

@@ -107,7 +107,7 @@ impl Direct {
         spawn_blocking(move || cache.before(&request, is_local, now)).await.unwrap_or(Before::Unknown)
     }
 
-    async fn unchanged(&self, request: &Request, reply: &Reply, entry: Entry) -> Option<Kept> {
+    async fn unchanged(&self, request: &Request, reply: &Reply, entry: Box<Entry>) -> Option<Kept> {
         let cache = self.cache.clone().filter(|_| reply.url == request.url)?;
         let (request, reply, now) = (request.clone(), reply.clone(), self.clock.now());
         spawn_blocking(move || cache.unchanged(&request, &reply, entry, now)).await.ok().flatten()

@@ -147,10 +147,7 @@ async fn a_page_of_the_web_is_opened() {
 async fn what_is_no_page_is_told_in_a_sentence() {
     let elsewhere = "location: http://127.0.0.1:1/\r\n";
     for (reply, expect) in [
-        (
-            answer("404 Not Found", HTML, "<h1>Nothing\nhere</h1>"),
-            "it answers with status 404 (Not Found): Nothing here",
-        ),
+        (answer("404 Not Found", HTML, "<p>Nothing\nhere</p>"), "it answers with status 404 (Not Found): Nothing here"),
         (answer("500 Internal Server Error", "", ""), "it answers with status 500 (Internal Server Error)"),
         (answer("404 Not Found", "content-type: image/png\r\n", "\u{1}"), "it answers with status 404 (Not Found)"),
         (answer("304 Not Modified", "", ""), "it answers with status 304 (Not Modified)"),
