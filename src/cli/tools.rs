@@ -73,7 +73,7 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
     if !is_chosen && matches!(settings.model, None | Some(Source::Embedded)) {
         screen.say(
             Ink::Dim,
-            "stapes, the embedded model, is given calc, clock, notes and what you added; --tools chooses others",
+            "stapes, the embedded model, is given python, calc, clock, notes, what you added, and browser when there is an index; --tools chooses others",
         );
     }
     Ok(())

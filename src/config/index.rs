@@ -2,7 +2,7 @@
 
 use super::wiring::real;
 use super::{ConfigError, Paths};
-use crate::tool::browser::Page;
+use crate::tool::browser::html;
 use crate::tool::browser::index::{Index, Readers};
 use crate::world::World;
 use std::sync::Arc;
@@ -20,6 +20,6 @@ pub fn new_index(paths: &Paths) -> Result<Index, ConfigError> {
 }
 
 fn readers() -> Readers {
-    let html = |_: &[u8], _: &Url| -> Result<Page, String> { Err("there is nothing here that reads HTML".into()) };
+    let html = |bytes: &[u8], url: &Url| Ok(html::page(bytes, Some("text/html"), url, html::Options::default()));
     Readers { html: Arc::new(html), pdf: None }
 }

@@ -3,6 +3,7 @@
 use super::browser::browser;
 use super::file::bundled as bundled_policy;
 use super::follow::following;
+use super::index::index;
 use super::paths::{environment, home};
 use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
@@ -14,7 +15,7 @@ use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
 use crate::policy::{Approver, Folder, Places, Policy, ToolId};
-use crate::tool::browser;
+use crate::tool::browser::{self, Backend};
 use crate::tool::python::{self, Python};
 use crate::tool::wasm::{self, Package, Surroundings};
 use crate::tool::{self, Tool, Toolbox};
@@ -248,13 +249,8 @@ fn tools(
     let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
     problems.append(&mut servers.warnings);
     let mut toolbox = Toolbox::default();
-    for tool in trained(world, egress, settings, paths, &surroundings)
-        .into_iter()
-        .chain(bundled(first))
-        .chain(added)
-        .chain(borrowed)
-        .chain(bundled(rest))
-    {
+    let trained = trained(world, egress, settings, paths, &surroundings)?.into_iter();
+    for tool in trained.chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
@@ -275,21 +271,29 @@ fn trained(
     settings: &Settings,
     paths: &Paths,
     surroundings: &Surroundings,
-) -> Vec<Arc<dyn Tool>> {
-    let browser = browser(settings, paths, world, egress.as_ref(), None, None);
+) -> Result<Vec<Arc<dyn Tool>>, ConfigError> {
+    let index = index(paths)?.map(|index| Arc::new(index) as Arc<dyn Backend>);
+    // The embedded model would search the web with no engine to do it.
+    let is_of_use = index.is_some() || settings.tools.is_some() || !is_embedded(settings);
+    let browser = browser(settings, paths, world, egress.as_ref(), index, None).filter(|_| is_of_use);
     let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
     let mut tools = browser.map(browser::tools).unwrap_or_default();
     tools.push(Arc::new(python));
-    tools
+    Ok(tools)
+}
+
+fn is_embedded(settings: &Settings) -> bool {
+    matches!(settings.model, None | Some(Source::Embedded))
 }
 
 /// Whether the settings give the session this tool.
 fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
-    let is_embedded = matches!(settings.model, None | Some(Source::Embedded));
     match &settings.tools {
         Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
         None => {
-            !is_embedded || FOR_STAPES.contains(&id.package.as_str()) || !wasm::BUNDLED.contains(&id.package.as_str())
+            !is_embedded(settings)
+                || FOR_STAPES.contains(&id.package.as_str())
+                || !wasm::BUNDLED.contains(&id.package.as_str())
         }
     }
 }
