@@ -20,7 +20,7 @@ WARM = """
     hashlib hmac base64 struct zlib gzip zipfile textwrap string unicodedata html urllib.parse uuid secrets heapq bisect
     array enum dataclasses typing pathlib glob fnmatch shutil tempfile io os time calendar pprint copy pickle
     contextlib abc numbers operator ast traceback warnings weakref linecache asyncio inspect difflib locale
-    xml.etree.ElementTree configparser tomllib argparse logging
+    xml.etree.ElementTree configparser tomllib argparse logging importlib.metadata importlib.resources
 """.split()
 
 

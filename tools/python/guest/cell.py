@@ -79,6 +79,7 @@ class Notebook:
 
     def _evaluated(self, code):
         """Runs the cell and gives the text of its value, if it is to be shown."""
+        code = code.removeprefix("\ufeff")
         name = self._remember(code)
         body, last, is_shown = self._parsed(code, name)
         self._namespace.pop("__warningregistry__", None)

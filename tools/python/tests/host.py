@@ -5,11 +5,12 @@ It is not the host of the program, which has a policy and a limit of memory. Sta
 
 import hashlib
 import os
+import sys
 import tempfile
 import threading
 
 import zstandard
-from wasmtime import Config, Engine, Store, Trap, WasiConfig, WasmtimeError
+from wasmtime import Config, Engine, Store, Trap, WasiConfig, WasmtimeError, _bindings
 from wasmtime.component import Component, Linker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +18,9 @@ COMPRESSED = os.path.join(os.path.dirname(HERE), "python.wasm.zst")
 CACHE = os.environ.get("OSSICLE_PYTHON", os.path.expanduser("~/.cache/ossicle/python"))
 # Bytes of each text that a cell gives, as the program asks for.
 LIMIT = 64 * 1024
+# CPython's own guard against deep recursion lets its calls in C use 1 MB of its memory; in WebAssembly's stack that is
+# more than the default allows, and the guard would come too late.
+STACK = 16 << 20
 
 
 def compiled(engine, path=COMPRESSED):
@@ -39,6 +43,9 @@ class Interpreters:
     def __init__(self, path=COMPRESSED):
         config = Config()
         config.epoch_interruption = True
+        # The binding has no name for this one; the other must not be larger.
+        _bindings.wasmtime_config_async_stack_size_set(config.ptr(), 2 * STACK)
+        config.max_wasm_stack = STACK
         self.engine = Engine(config)
         self.component = compiled(self.engine, path)
         self.linker = Linker(self.engine)
@@ -88,3 +95,13 @@ def reply(outcome):
 
 
 ENDED = (Trap, WasmtimeError)
+
+
+def with_stack(main):
+    """Runs `main` in a thread whose stack is larger than WebAssembly's, and exits with what it gives."""
+    status = []
+    threading.stack_size(4 * STACK)
+    runner = threading.Thread(target=lambda: status.append(main()))
+    runner.start()
+    runner.join()
+    sys.exit(status[0] if status else 1)

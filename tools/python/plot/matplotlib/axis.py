@@ -69,6 +69,16 @@ class Axis:
         part = min(max(part, -1000.0), 1000.0) if part == part else part
         return 1 - part if self.is_inverted else part
 
+    def straight(self, start, end):
+        """Factor and summand that map a value to between `start` and `end`; `None` when it is not so simple."""
+        span = self.high - self.low
+        if self.scale == "log" or not math.isfinite(span) or abs(span) < 1e-250:
+            return None
+        if self.is_inverted:
+            start, end = end, start
+        factor = (end - start) / span
+        return (factor, start - factor * self.low) if math.isfinite(factor * self.low) else None
+
     def shown(self, n_most):
         """The ticks within the limits: values, texts, the factor at the end."""
         low, high = min(self.low, self.high), max(self.low, self.high)
@@ -149,6 +159,8 @@ class Axis:
             low, high = low
         low = None if low is None else self.units.one(low)
         high = None if high is None else self.units.one(high)
+        if low != low or high != high:
+            raise ValueError("a limit of an axis is a number, a date or a word that is plotted")
         if low is not None and high is not None and low > high:
             self.is_inverted, low, high = True, high, low
         if low is not None:

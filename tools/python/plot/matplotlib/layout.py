@@ -3,6 +3,7 @@
 It draws nothing; all lengths are points. Start at `arrange`.
 """
 
+from .legend import room_outside
 from .lettering import extent
 
 TICK, PAD, GAP = 3.5, 3.5, 4.0
@@ -82,7 +83,8 @@ def margins(ax):
         bottom += GAP + FONT * 1.25
     if ax.colorbar_of is not None:
         right += BAR_GAP + BAR_WIDTH + TICK + PAD + 24 + (16 if ax.colorbar_of.get("label") else 0)
-    return left, top, right, bottom
+    beside, below = room_outside(ax)
+    return left, top, right + beside, max(bottom, below)
 
 
 def side_room(ax):

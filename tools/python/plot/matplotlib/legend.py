@@ -34,23 +34,47 @@ def entries(ax):
     return list(zip(handles, [str(label) for label in labels]))[:60]
 
 
-def draw_legend(ax, canvas):
+def measure(ax):
+    """The columns of a legend, their widths, and its width and height, points."""
     options = ax.legend_options
     shown = entries(ax)
-    if not shown:
-        return
     size = font_size(options.get("fontsize", 10.0))
     n_columns = max(1, int(options.get("ncol", options.get("ncols", 1)) or 1))
-    title = options.get("title")
     rows = -(-len(shown) // n_columns)
-    columns = [shown[k * rows : (k + 1) * rows] for k in range(n_columns)]
-    widths = [KEY + GAP + max(extent(label, size)[0] for _, label in column) for column in columns if column]
-    step = size * 1.45
+    columns = [column for column in (shown[k * rows : (k + 1) * rows] for k in range(n_columns)) if column]
+    widths = [KEY + GAP + max(extent(label, size)[0] for _, label in column) for column in columns]
     wide = sum(widths) + 14 * (len(widths) - 1) + 2 * INSET
-    head = size * 1.5 if title else 0.0
-    if title:
-        wide = max(wide, extent(title, size)[0] + 2 * INSET)
-    tall = rows * step + head + 2 * INSET - size * 0.45
+    tall = rows * size * 1.45 + 2 * INSET - size * 0.45
+    if options.get("title"):
+        wide = max(wide, extent(options["title"], size)[0] + 2 * INSET)
+        tall += size * 1.5
+    return columns, widths, wide, tall
+
+
+def room_outside(ax):
+    """Room that a legend beside or below the axes takes at the right and at the bottom."""
+    options = ax.legend_options
+    anchor = None if options is None else options.get("bbox_to_anchor")
+    if anchor is None:
+        return 0.0, 0.0
+    columns, _, wide, tall = measure(ax)
+    loc = options.get("loc") or "best"
+    loc = NUMBERED[loc] if isinstance(loc, int) and 0 <= loc < len(NUMBERED) else loc
+    px, py = PLACES.get(loc, (0.5, 0.5))
+    if not columns:
+        return 0.0, 0.0
+    right = wide + 10 + (anchor[0] - 1) * 100 if anchor[0] >= 1 and px == 0 else 0.0
+    bottom = tall + 8 - anchor[1] * 190 if anchor[1] <= 0 and py == 0 else 0.0
+    return right, bottom
+
+
+def draw_legend(ax, canvas):
+    options = ax.legend_options
+    columns, widths, wide, tall = measure(ax)
+    if not columns:
+        return
+    size, title = font_size(options.get("fontsize", 10.0)), options.get("title")
+    step, head = size * 1.45, size * 1.5 if title else 0.0
     x, y = corner(ax, options, wide, tall)
     if options.get("frameon", True):
         edge = to_rgb8(options.get("edgecolor", "#cccccc"))

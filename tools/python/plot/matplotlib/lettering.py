@@ -116,13 +116,38 @@ def spans(line):
     return tuple((text, level) for text, level in found if text)
 
 
+def braced(text, at):
+    """What stands between the brace at or after `at` and its partner, and where that ends; without braces a letter."""
+    while at < len(text) and text[at] == " ":
+        at += 1
+    if text[at : at + 1] != "{":
+        return text[at : at + 1], at + 1
+    depth = 0
+    for end in range(at, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0:
+            return text[at + 1 : end], end + 1
+    return text[at + 1 :], len(text)
+
+
+def in_line(text, depth=0):
+    """Fractions and roots as they are written in a line: (a+b)/c, √(x)."""
+    found = re.search(r"\\(d?frac|tfrac|sqrt)(?![A-Za-z])", text)
+    if found is None or depth > 8:
+        return text
+    first, at = braced(text, found.end())
+    if found[1] == "sqrt":
+        made = f"√({in_line(first, depth + 1)})"
+    else:
+        second, at = braced(text, at)
+        parts = [in_line(part, depth + 1) for part in (first, second)]
+        made = "/".join(f"({part})" if re.search(r"[+\-* /](?![^{]*})", part) else part for part in parts)
+    return text[: found.start()] + made + in_line(text[at:], depth + 1)
+
+
 def formula(text):
     """A formula in one line, as (text, level)."""
-    for _ in range(8):
-        text, n = re.subn(r"\\d?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1/\2", text)
-        text, m = re.subn(r"\\sqrt\s*\{([^{}]*)\}", r"√(\1)", text)
-        if not n + m:
-            break
+    text = in_line(text)
     text = re.sub(r"\\([A-Za-z]+) ?", lambda found: WORDS.get(found[1], found[1] + " "), text)
     text = re.sub(r"\\[,;:! ]", " ", text).replace("\\", "").replace("-", "−").replace("*", "·")
     found = []

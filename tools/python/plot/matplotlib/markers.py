@@ -3,6 +3,7 @@
 They have no colour and draw nothing. Start at `marker_shape`.
 """
 
+import functools
 import math
 
 MARKERS = "o . , s D d ^ v < > * + x p h P X | _ H 8".split()
@@ -27,6 +28,7 @@ def bar(x0, y0, x1, y1, half):
     return [(x0 + px, y0 + py), (x1 + px, y1 + py), (x1 - px, y1 - py), (x0 - px, y0 - py)]
 
 
+@functools.lru_cache(256)
 def marker_shape(marker, size):
     """Outlines of a marker that is `size` points wide, about its middle."""
     r = size / 2

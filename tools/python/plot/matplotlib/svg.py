@@ -54,6 +54,10 @@ class Svg:
 
     def stamp(self, key, outlines, places, color, alpha=1.0):
         for x, y in places:
+            if key[0] == "o":
+                circle = f'cx="{short(x)}" cy="{short(y)}" r="{short(key[1] / 2)}"'
+                self._parts.append(f"<circle {circle} {painted('fill', color, alpha)}/>")
+                continue
             self.area([[(x + px, y + py) for px, py in outline] for outline in outlines], color, alpha)
 
     def image(self, x0, y0, x1, y1, rows):

@@ -11,6 +11,8 @@ from .values import from_days, to_days
 MINUS = "\N{MINUS SIGN}"
 SECOND = 1 / 86400
 STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200]
+# The years 1 and 9999, all that dates have.
+FIRST_DAY, LAST_DAY = -719162.0, 2932895.0
 STEPS_DAYS = [1, 2, 3, 7, 14]
 STEPS_MONTHS = [1, 2, 3, 6]
 
@@ -116,8 +118,8 @@ def dates(low, high, n_most):
 
 
 def moment(days):
-    """To the next whole second, since fractions of days are not exact."""
-    found = from_days(days) + datetime.timedelta(microseconds=500_000)
+    """To the next whole second, since fractions of days are not exact; what is no date is the nearest that is."""
+    found = from_days(min(max(days, FIRST_DAY), LAST_DAY)) + datetime.timedelta(microseconds=500_000)
     return found.replace(microsecond=0)
 
 
