@@ -1,6 +1,6 @@
 //! `[browser]` of `config.toml`, and what the environment says of search engines: where the browser's pages come from.
 //!
-//! It opens nothing but the folder of kept pages. A search engine that is chosen and lacks its key stops no session: to search
+//! It opens nothing. A search engine that is chosen and lacks its key stops no session: to search
 //! says so. Start at [`browser`].
 
 use super::paths::environment;
@@ -51,8 +51,8 @@ pub fn browser(
     let mut backends: Vec<_> = index.into_iter().collect();
     if let Some(egress) = egress {
         let mut direct = Direct::new(egress.clone(), world.clock.clone());
-        if let Some(cache) = cache(settings, paths) {
-            direct = direct.with_cache(cache);
+        if !settings.ephemeral && settings.browser.cache != Some(false) {
+            direct = direct.with_cache(Cache::new(paths.pages()));
         }
         if let Some(pdf) = pdf {
             direct = direct.with_pdf(pdf);
@@ -62,15 +62,6 @@ pub fn browser(
         backends.push(Arc::new(Web::new(direct, egress.clone(), world.clock.clone(), search)));
     }
     (!backends.is_empty()).then(|| Browser::new(backends))
-}
-
-/// The folder of kept pages, where it is wanted and can be used.
-fn cache(settings: &Settings, paths: &Paths) -> Option<Cache> {
-    if settings.ephemeral || settings.browser.cache == Some(false) {
-        return None;
-    }
-    let opened = Cache::open(&paths.pages());
-    opened.inspect_err(|error| tracing::warn!(%error, "pages of the web are not kept")).ok()
 }
 
 /// The search engine, or in a sentence why there is none.

@@ -4,6 +4,7 @@
 
 mod asks;
 mod borrows;
+mod browses;
 mod chats;
 mod chooses;
 mod computes;

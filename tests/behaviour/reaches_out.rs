@@ -9,10 +9,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 /// Answers a path with headers and a body; what it does not know is 404.
-type Answers = Box<dyn Fn(&str, &str) -> Option<(u16, String, Vec<u8>)> + Send>;
+pub type Answers = Box<dyn Fn(&str, &str) -> Option<(u16, String, Vec<u8>)> + Send>;
 
 /// A server on loopback until the test ends, and the paths that it was asked for.
-fn serve(answers: Answers) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+pub fn serve(answers: Answers) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
     let kept = asked.clone();

@@ -67,15 +67,9 @@ struct About {
 }
 
 impl Cache {
-    /// The pages in a folder, which is made when it is missing, for the user alone.
-    pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-        }
-        Ok(Self { folder: folder.to_owned(), max_bytes: MAX_BYTES })
+    /// The pages in a folder. It need not exist; it is made for the user alone.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, max_bytes: MAX_BYTES }
     }
 
     /// What is known of the page that a request asks for. `is_local` says whether a place that is not public may be reached.
@@ -161,6 +155,12 @@ impl Cache {
 
     /// Written beside it first, so that nobody reads half of it.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+        }
         let n = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
         let beside = self.folder.join(format!("{}-{n}.{WRITTEN}", std::process::id()));
         let mut options = fs::OpenOptions::new();
@@ -266,7 +266,7 @@ mod tests {
             (&[("cache-control", "max-age=60"), ("vary", "*")], "unknown", "unknown"),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            let cache = Cache::open(folder.path()).unwrap();
+            let cache = Cache::new(folder.path().to_owned());
             cache.keep(&request(URL), &reply(URL, 200, headers, "text"), false, at(0));
             assert_eq!((look(&cache, URL, 30).as_str(), look(&cache, URL, 90).as_str()), (soon, late), "{headers:?}");
             assert_eq!(look(&cache, "https://example.org/b", 30), "unknown");
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn what_a_server_no_longer_allows_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::new(folder.path().to_owned());
         cache.keep(&request(URL), &reply(URL, 200, &[("cache-control", "max-age=60")], "text"), false, at(0));
         cache.keep(&request(URL), &reply(URL, 200, &[("cache-control", "no-store")], "secret"), false, at(0));
         assert_eq!(look(&cache, URL, 1), "unknown");
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn an_unchanged_page_is_fresh_again() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::new(folder.path().to_owned());
         let headers = [("cache-control", "max-age=60"), ("etag", "\"v1\""), ("content-type", "text/plain")];
         cache.keep(&request(URL), &reply(URL, 200, &headers, "text"), false, at(0));
         let Before::Stale { entry, .. } = cache.before(&request(URL), false, at(90)) else { panic!("stale") };
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn what_came_after_a_redirect_is_the_page_of_where_it_led() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::new(folder.path().to_owned());
         let headers = [("cache-control", "max-age=60")];
         cache.keep(&request(URL), &reply("https://example.org/b", 200, &headers, "text"), false, at(0));
         assert_eq!(look(&cache, URL, 1), "unknown");
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_came_from_a_private_place_is_shown_where_that_is_allowed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::new(folder.path().to_owned());
         cache.keep(&request(URL), &reply(URL, 200, &[("cache-control", "max-age=60")], "text"), true, at(0));
         assert_eq!(look(&cache, URL, 1), "unknown");
         assert!(matches!(cache.before(&request(URL), true, at(1)), Before::Fresh(_)));
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn a_damaged_entry_is_none_and_an_entry_under_anothers_name_too() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::new(folder.path().to_owned());
         cache.keep(&request(URL), &reply(URL, 200, &[("cache-control", "max-age=60")], "text"), false, at(0));
         let path = cache.path(&Url::parse(URL).unwrap());
         let good = fs::read(&path).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     fn the_folder_is_the_users_alone() {
         use std::os::unix::fs::PermissionsExt;
         let base = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&base.path().join("new/pages")).unwrap();
+        let cache = Cache::new(base.path().join("new/pages"));
         cache.keep(&request(URL), &reply(URL, 200, &[("cache-control", "max-age=60")], "text"), false, at(0));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&cache.folder), mode(&cache.path(&Url::parse(URL).unwrap()))), (0o700, 0o600));
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn the_oldest_pages_make_room() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache { max_bytes: 25_000, ..Cache::open(folder.path()).unwrap() };
+        let cache = Cache { max_bytes: 25_000, ..Cache::new(folder.path().to_owned()) };
         fs::write(folder.path().join("somebody.else"), vec![0; 100_000]).unwrap();
         for n in 0..4 {
             let url = format!("https://example.org/{n}");

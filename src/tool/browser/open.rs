@@ -112,7 +112,8 @@ impl Open {
         }
         let line = from.page.links.get(link).and_then(|link| link.line);
         // A file may have changed, and to read it again costs nothing.
-        let kept = self.browser.history().of_url(url).filter(|_| !url.starts_with("file:"));
+        let whole = url.split('#').next().unwrap_or(url);
+        let kept = self.browser.history().of_url(whole).filter(|_| !url.starts_with("file:"));
         Ok(match kept {
             Some(opened) => {
                 let line = line.map_or(0, |line| opened.shown_line(line));

@@ -81,7 +81,12 @@ fn web() -> Arc<Shelf> {
             "See 【0†the other】 or 【1†elsewhere†7.test】.",
             &["https://example.org/b", "7"],
         ),
-        page("https://example.org/b", "B", "The other page\nhas the harbour in it", &[]),
+        page(
+            "https://example.org/b",
+            "B",
+            "The other page\nhas the harbour in it, 【0†here】",
+            &["https://example.org/b#here"],
+        ),
     ];
     let n_opened = AtomicUsize::new(0);
     Arc::new(Shelf { source: "web", effect: Effect::Send, scheme: "http", pages, n_opened })
@@ -270,6 +275,8 @@ async fn policy_sees_the_url_that_a_link_means() {
     assert_eq!(open.effect(&open.resolve(again.clone())), Effect::Read, "the page is in memory");
     assert!(visit.call("open", again).await.starts_with("[2] B (https://example.org/b)"));
     assert_eq!(web.n_opened.load(Ordering::Relaxed), n_opened + 1);
+    assert!(visit.call("open", json!({"id": 0})).await.starts_with("[3] B (https://example.org/b)"));
+    assert_eq!(web.n_opened.load(Ordering::Relaxed), n_opened + 1, "a part of the page");
     visit.call("open", json!({"id": "https://example.org/b"})).await;
     assert_eq!(web.n_opened.load(Ordering::Relaxed), n_opened + 2, "a URL is fetched anew");
 }
@@ -291,7 +298,7 @@ async fn sources_are_chosen_by_name() {
     assert!(visit.call("search", json!({"query": "harbour"})).await.contains("notes.md"));
     for source in ["web", " web "] {
         let text = visit.call("search", json!({"query": "harbour", "source": source})).await;
-        assert!(text.contains("【0†B†example.org】 has the harbour in it"), "{text}");
+        assert!(text.contains("【0†B†example.org】 has the harbour in it, 〖0†here〗"), "{text}");
     }
     assert_eq!(
         visit.call("search", json!({"query": "harbour", "source": "news"})).await,

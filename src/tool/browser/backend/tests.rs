@@ -206,7 +206,7 @@ async fn a_kept_page_is_asked_about_when_it_is_no_longer_fresh() {
     ])
     .await;
     let (outside, folder) = (outside(), tempfile::tempdir().unwrap());
-    let direct = outside.direct().with_cache(Cache::open(folder.path()).unwrap());
+    let direct = outside.direct().with_cache(Cache::new(folder.path().to_owned()));
     for (seconds, text, n_seen, validator) in [
         (0, "first", 1, ""),
         (30, "first", 1, ""),
@@ -252,7 +252,7 @@ async fn an_answer_about_another_page_is_not_taken_for_the_kept_one() {
     ])
     .await;
     let (outside, folder) = (outside(), tempfile::tempdir().unwrap());
-    let direct = outside.direct().with_cache(Cache::open(folder.path()).unwrap());
+    let direct = outside.direct().with_cache(Cache::new(folder.path().to_owned()));
     for expect in ["first", "another"] {
         let page = tokio::select! {
             page = open(&direct, &server) => page.unwrap(),
