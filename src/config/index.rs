@@ -2,11 +2,8 @@
 
 use super::wiring::real;
 use super::{ConfigError, Paths};
-use crate::tool::browser::html;
-use crate::tool::browser::index::{Index, Readers};
+use crate::tool::browser::index::Index;
 use crate::world::World;
-use std::sync::Arc;
-use url::Url;
 
 /// The index, if it holds any folder: a source of the browser.
 pub fn index(paths: &Paths) -> Result<Option<Index>, ConfigError> {
@@ -16,10 +13,5 @@ pub fn index(paths: &Paths) -> Result<Option<Index>, ConfigError> {
 /// The index, though it may hold nothing yet. Nothing is written before a folder is added.
 pub fn new_index(paths: &Paths) -> Result<Index, ConfigError> {
     let own = paths.all().iter().map(|folder| real(folder)).collect();
-    Ok(Index::open(paths.index(), World::real(), readers(), own)?)
-}
-
-fn readers() -> Readers {
-    let html = |bytes: &[u8], url: &Url| Ok(html::page(bytes, Some("text/html"), url, html::Options::default()));
-    Readers { html: Arc::new(html), pdf: None }
+    Ok(Index::open(paths.index(), World::real(), None, own)?)
 }

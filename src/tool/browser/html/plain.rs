@@ -7,6 +7,9 @@ use super::clean::{shown, shown_in_link};
 use super::links::Links;
 use super::writer::MAX_TEXT;
 
+/// Bytes of a link's address, and of a piece of code in a line.
+const MAX_PART: usize = 2000;
+
 /// The lines of a text, cleaned; no more than fit.
 pub(super) struct Lines {
     pub(super) text: String,
@@ -90,7 +93,7 @@ fn mark_links(line: &str, links: &mut Links, out: &mut String) {
 /// Bytes of the code that begins here, its ticks included; only the ticks, when none close it.
 fn code_span(text: &str) -> usize {
     let n = text.bytes().take_while(|byte| *byte == b'`').count();
-    match text[n..].find(&text[..n]) {
+    match near(&text[n..], MAX_PART.max(n)).find(&text[..n]) {
         Some(at) => n + at + n,
         None => n,
     }
@@ -98,13 +101,21 @@ fn code_span(text: &str) -> usize {
 
 /// The bytes, text and address of a link that begins here. Neither holds brackets of its own kind.
 fn inline_link(text: &str) -> Option<(usize, &str, &str)> {
-    let label_end = text.find(']')?;
+    let label_end = text[1..].find(['[', ']'])? + 1;
     let label = &text[1..label_end];
+    if text.as_bytes()[label_end] == b'[' {
+        return None;
+    }
     let inside = text[label_end + 1..].strip_prefix('(')?;
-    let n = inside.find(')')?;
+    let n = near(inside, MAX_PART).find(')')?;
     // Behind the address may stand a title.
     let address = inside[..n].split_whitespace().next()?.trim_start_matches('<').trim_end_matches('>');
-    (!label.contains('[')).then_some((label_end + 2 + n + 1, label, address))
+    Some((label_end + 2 + n + 1, label, address))
+}
+
+/// So much of a text at most. Where each of many parts looked for its end in all that follows, a page would take hours.
+fn near(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }
 
 fn link_mark(text: &str, address: &str, links: &mut Links) -> Option<String> {
@@ -125,6 +136,15 @@ mod tests {
     fn markdown(text: &str) -> String {
         let url = Url::parse("file:///home/me/notes/a.md").expect("an address");
         text_page(text.as_bytes(), Some("text/markdown; charset=utf-8"), &url).text
+    }
+
+    /// If each part looked through all the rest, this would take minutes.
+    #[test]
+    fn what_never_closes_takes_no_time() {
+        for part in ["[", "[](", "[x](", "`a``a", "![", "[`"] {
+            let text = part.repeat((1 << 20) / part.len());
+            assert_eq!(markdown(&text), text);
+        }
     }
 
     #[test]

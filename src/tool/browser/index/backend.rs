@@ -3,8 +3,9 @@
 use super::find::Candidate;
 use super::kind::Kind;
 use super::walk::MAX_FILE;
-use super::{Index, Shared, text};
+use super::{Index, Shared, kind};
 use crate::policy::{Capabilities, Effect, Folder, Grant};
+use crate::tool::browser::view::one_line;
 use crate::tool::browser::{Backend, BackendError, Hit, Page};
 use crate::tool::ignored::{Heeding, IgnoreFiles};
 use crate::world::Directory;
@@ -13,6 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 use url::Url;
+
+/// In characters.
+const MAX_TITLE: usize = 200;
 
 /// Files that are looked at to find some that the grant reaches.
 const MAX_FILES: usize = 500;
@@ -104,11 +108,10 @@ impl Shared {
             return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
         }
         let url = Url::from_file_path(path).map_err(|()| "its name is no URL")?;
-        let title = text::one_line(&path.strip_prefix(&file.root).unwrap_or(path).to_string_lossy());
-        let page = match view_source {
-            true => text::plain(&bytes)?,
-            false => self.readers.read(file.kind, &bytes, &url)?,
-        };
+        let title = one_line(&path.strip_prefix(&file.root).unwrap_or(path).to_string_lossy(), MAX_TITLE);
+        // Whoever asks for the source gets it, but for PDF, of which nobody could read it.
+        let kind = if view_source && file.kind != Kind::Pdf { Kind::Text } else { file.kind };
+        let page = kind::page(kind, &bytes, &url, self.pdf.as_ref())?;
         Ok(Page { url: url.into(), title, ..page })
     }
 

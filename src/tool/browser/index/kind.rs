@@ -1,12 +1,10 @@
 //! Which files a folder's index holds, by their names, and their bytes as pages.
 //!
-//! It does not know HTML and PDF: how these become text is given by whoever makes the index. Start at [`Kind::of`] and
-//! [`Readers::page`].
+//! It reads no file, and no PDF: how that becomes text is given by whoever opens the index. Start at [`Kind::of`] and [`page`].
 
-use super::text;
-use crate::tool::browser::Page;
+use crate::tool::browser::backend::PdfReader;
+use crate::tool::browser::{Page, html};
 use std::path::{Component, Path};
-use std::sync::Arc;
 use url::Url;
 
 /// What a file is read as.
@@ -62,38 +60,24 @@ impl Kind {
     }
 }
 
-/// What makes a page of a document's bytes; the error says why there is none.
-pub type Reader = Arc<dyn Fn(&[u8], &Url) -> Result<Page, String> + Send + Sync>;
-
-/// What makes text of the bytes of a document.
-pub type Extractor = Arc<dyn Fn(&[u8]) -> Result<String, String> + Send + Sync>;
-
-/// How documents become text that are not text already.
-#[derive(Clone)]
-pub struct Readers {
-    /// Of HTML.
-    pub html: Reader,
-    /// Of PDF. Without it such files are left out.
-    pub pdf: Option<Extractor>,
-}
-
-impl Readers {
-    pub(super) fn can_read(&self, kind: Kind) -> bool {
-        kind != Kind::Pdf || self.pdf.is_some()
-    }
-
-    /// The page of a file, with the title that it gives itself. The error is a sentence.
-    pub(super) fn read(&self, kind: Kind, bytes: &[u8], url: &Url) -> Result<Page, String> {
-        let page = match kind {
-            Kind::Markdown => text::markdown(bytes, url)?,
-            Kind::Text => text::plain(bytes)?,
-            Kind::Html => (self.html)(bytes, url)?,
-            Kind::Pdf => {
-                let read = self.pdf.as_ref().ok_or("there is nothing here that reads PDF")?;
-                Page { source_lines: Vec::new(), ..text::plain(read(bytes)?.as_bytes())? }
-            }
-        };
-        Ok(Page { url: url.to_string(), ..page })
+/// The page of a file, with the title that it gives itself. The error is a sentence.
+pub(super) fn page(kind: Kind, bytes: &[u8], url: &Url, pdf: Option<&PdfReader>) -> Result<Page, String> {
+    let media_type = match kind {
+        Kind::Markdown => "text/markdown",
+        Kind::Text => "text/plain",
+        Kind::Html => "text/html",
+        Kind::Pdf => "application/pdf",
+    };
+    match html::kind(Some(media_type), bytes) {
+        html::Kind::Html => Ok(html::page(bytes, Some(media_type), url, html::Options::default())),
+        html::Kind::Text => Ok(html::text_page(bytes, Some(media_type), url)),
+        html::Kind::Pdf => {
+            let pdf = pdf.ok_or("it is a PDF, and there is nothing here that reads it")?;
+            let page = html::text_page(pdf(bytes)?.as_bytes(), Some("text/plain; charset=utf-8"), url);
+            // They are no lines of the file.
+            Ok(Page { source_lines: Vec::new(), ..page })
+        }
+        html::Kind::Other(media_type) => Err(format!("it is {media_type}, not text")),
     }
 }
 

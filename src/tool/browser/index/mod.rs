@@ -14,14 +14,13 @@ mod postings;
 mod query;
 mod record;
 mod snippet;
-mod text;
 mod update;
 mod walk;
 mod words;
 
-pub use kind::{Extractor, Reader, Readers};
 pub use walk::{LeftOut, Reason};
 
+use super::backend::PdfReader;
 use crate::world::World;
 use find::Session;
 use folders::Folders;
@@ -39,7 +38,7 @@ pub struct Index(Arc<Shared>);
 struct Shared {
     place: Place,
     world: World,
-    readers: Readers,
+    pdf: Option<PdfReader>,
     own: Vec<PathBuf>,
     /// As they were when the index was opened: a session's grants speak of them.
     folders: Vec<PathBuf>,
@@ -156,12 +155,12 @@ pub enum IndexError {
 }
 
 impl Index {
-    /// The index in the folder `place`, which need not be there yet. `own` are folders of the program's own, which no index
-    /// holds.
-    pub fn open(place: PathBuf, world: World, readers: Readers, own: Vec<PathBuf>) -> Result<Self, IndexError> {
+    /// The index in the folder `place`, which need not be there yet. Without `pdf` files of that kind are left out. `own` are
+    /// folders of the program's own, which no index holds.
+    pub fn open(place: PathBuf, world: World, pdf: Option<PdfReader>, own: Vec<PathBuf>) -> Result<Self, IndexError> {
         let place = Place::new(place);
         let folders = Folders::read(&place.folders())?.paths();
-        Ok(Self(Arc::new(Shared { place, world, readers, own, folders, session: Mutex::default() })))
+        Ok(Self(Arc::new(Shared { place, world, pdf, own, folders, session: Mutex::default() })))
     }
 
     /// The folders that it holds, absolute, as they were when it was opened.
@@ -234,8 +233,8 @@ impl Index {
 
 impl Shared {
     fn update(&self, is_checked: bool) -> Update<'_> {
-        let Self { place, world, readers, own, .. } = self;
-        Update { place, world, readers, own, is_checked }
+        let Self { place, world, pdf, own, .. } = self;
+        Update { place, world, pdf: pdf.as_ref(), own, is_checked }
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! A whole file would be found by words that stand far apart, and a line by too few. Start at [`passages`].
 
-use super::text::unmarked;
-
 /// In bytes: what a passage has at least before a paragraph may end it, and at most, but for one line that is longer still.
 const MIN_PASSAGE: usize = 600;
 const MAX_PASSAGE: usize = 1500;
@@ -61,6 +59,19 @@ pub(super) fn passages(text: &str) -> Vec<Passage> {
     passages
 }
 
+/// A line without the marks of its links: their text alone.
+fn unmarked(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, mark)) = rest.split_once('【') {
+        plain.push_str(before);
+        let (inside, after) = mark.split_once('】').unwrap_or((mark, ""));
+        plain.push_str(inside.split('†').nth(1).unwrap_or(inside));
+        rest = after;
+    }
+    plain + rest
+}
+
 /// The words of a heading of Markdown, as pages have them.
 fn heading_of(line: &str) -> Option<String> {
     let words = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.trim();
@@ -90,6 +101,13 @@ mod tests {
         let found = passages("one\n\ntwo 【0†three†x.org】");
         assert_eq!(found, [Passage { line: 0, text: "one\n\ntwo three".into(), heading: String::new() }]);
         assert!(passages("").is_empty() && passages("\n \n").is_empty());
+    }
+
+    #[test]
+    fn marks_are_taken_off_again() {
+        assert_eq!(unmarked("a 【0†b】 c 【1†d†e.org】"), "a b c d");
+        assert_eq!(unmarked("a 【0†b"), "a b");
+        assert_eq!(unmarked("a 】 【】"), "a 】 ");
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Desk {
             "# House\n\nThe harbour keys hang behind the kitchen door.\n\nThe bins go out on Monday.\n",
         );
         desk.write("notes/boat/log.md", "Left the harbour at nine.\nSee [the house](../notes.md).\n");
-        desk.write("notes/page.html", "<p>Anchor & chain</p>");
+        desk.write("notes/page.html", "<title>Saved</title><p>Anchor &amp; chain</p>");
         desk.write("other/plan.txt", "Buy rope for the mooring.\n");
         desk
     }
@@ -42,12 +42,7 @@ impl Desk {
 
     fn index(&self) -> Index {
         let world = World { clock: self.clock.clone(), ..World::real() };
-        let html = |bytes: &[u8], _: &Url| {
-            let text = String::from_utf8_lossy(bytes).replace("<p>", "").replace("</p>", "");
-            Ok(Page { text, title: "Saved".into(), ..Page::default() })
-        };
-        let readers = Readers { html: Arc::new(html), pdf: None };
-        Index::open(self.path("data/index"), world, readers, vec![self.path("data")]).unwrap()
+        Index::open(self.path("data/index"), world, None, vec![self.path("data")]).unwrap()
     }
 
     /// An index of the first folder.
@@ -114,7 +109,7 @@ async fn what_is_found_is_where_the_hit_says() {
     assert_eq!(titles(&index, "saved").await, ["page.html"], "a page's own title counts");
     let source = Url::from_file_path(desk.path("notes/page.html")).unwrap();
     let page = index.open(&source, &grant(&index, ""), true).await.unwrap().unwrap();
-    assert_eq!(page.text, "<p>Anchor & chain</p>");
+    assert_eq!(page.text, "<title>Saved</title><p>Anchor &amp; chain</p>");
     assert!(
         index.open(&Url::parse("https://example.org/").unwrap(), &grant(&index, ""), false).await.unwrap().is_none()
     );
@@ -320,9 +315,34 @@ fn what_is_no_text_is_remembered_and_not_read_again() {
     for _ in 0..2 {
         let summary = index.update(&mut |step| !matches!(step, Step::Reading { .. })).unwrap();
         assert!(summary.is_complete);
-        assert_eq!(summary.left_out.0[&Reason::Unreadable], (1, "binary.md: it is not text".into()));
+        assert_eq!(
+            summary.left_out.0[&Reason::Unreadable],
+            (1, "binary.md: it is application/octet-stream, not text".into())
+        );
         assert_eq!(summary.left_out.0[&Reason::Pdf], (1, "a.pdf".into()));
     }
+}
+
+#[tokio::test]
+async fn a_pdf_is_read_by_whoever_can() {
+    let desk = Desk::new();
+    desk.write("mine/manual.pdf", "%PDF-1.7 turn the seacock");
+    desk.write("mine/broken.pdf", "%PDF-1.7 !");
+    let read = |bytes: &[u8]| match bytes.ends_with(b"!") {
+        true => Err("it is broken".into()),
+        false => Ok(String::from_utf8_lossy(&bytes[9..]).replace(' ', "\n")),
+    };
+    let pdf: Option<PdfReader> = Some(Arc::new(read));
+    let open_index = || Index::open(desk.path("data/index"), World::real(), pdf.clone(), Vec::new()).unwrap();
+    let summary = open_index().add(&desk.path("mine"), &mut |_| true).unwrap();
+    assert_eq!(summary.left_out.0[&Reason::Unreadable], (1, "broken.pdf: it is broken".into()));
+    let index = open_index();
+    let found = hits(&index, "seacock").await;
+    assert_eq!((found[0].title.as_str(), found[0].line), ("manual.pdf", Some(2)));
+    let page = open(&index, &desk.path("mine/manual.pdf")).await.unwrap().unwrap();
+    assert_eq!((page.text.as_str(), page.source_lines.len()), ("turn\nthe\nseacock", 0));
+    assert_eq!(open(&index, &desk.path("mine/broken.pdf")).await.unwrap_err(), "it is broken");
+    assert!(open(&desk.index(), &desk.path("mine/manual.pdf")).await.is_err(), "it holds another folder");
 }
 
 #[test]

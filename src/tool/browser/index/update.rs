@@ -3,13 +3,14 @@
 //! It asks nobody and shows nothing; `go_on` hears how far it is and may stop it. Whatever happens, the index is as it was or
 //! nearer to what it should be. Start at [`Update::run`].
 
-use super::kind::Readers;
+use super::kind::{Kind, page};
 use super::passage::{Passage, passages};
 use super::place::{Place, Writing};
 use super::postings::{Postings, PostingsError, Writer};
 use super::record::{Record, Records};
 use super::walk::{File, LeftOut, MAX_FILE, Reason, walk};
 use super::{IndexError, Step, Summary};
+use crate::tool::browser::backend::PdfReader;
 use crate::tool::ignored::{Heeding, IgnoreFiles};
 use crate::world::{Directory, World};
 use std::collections::BTreeSet;
@@ -82,7 +83,8 @@ impl Seen<'_> {
 pub(super) struct Update<'a> {
     pub(super) place: &'a Place,
     pub(super) world: &'a World,
-    pub(super) readers: &'a Readers,
+    /// Without it PDF is left out.
+    pub(super) pdf: Option<&'a PdfReader>,
     /// Folders of the program's own.
     pub(super) own: &'a [PathBuf],
     /// Whether damage is looked for, which reads the whole index.
@@ -157,7 +159,7 @@ impl Update<'_> {
         let mut walked =
             walk(&Heeding::new(directory.as_ref(), root, &ignored), is_own, left_out, |n| go_on(Step::Looking(n)))?;
         walked.retain(|file| {
-            let can_read = self.readers.can_read(file.kind);
+            let can_read = file.kind != Kind::Pdf || self.pdf.is_some();
             if !can_read {
                 left_out.add(Reason::Pdf, || file.path.display().to_string());
             }
@@ -253,7 +255,7 @@ impl Update<'_> {
     /// What a file is called, and its passages.
     fn cut(&self, folder: &Seen<'_>, file: &File, bytes: &[u8]) -> Result<(String, Vec<Passage>), String> {
         let url = Url::from_file_path(folder.root.join(&file.path)).map_err(|()| "its name is no URL")?;
-        let page = self.readers.read(file.kind, bytes, &url)?;
+        let page = page(file.kind, bytes, &url, self.pdf)?;
         Ok((format!("{}\n{}", file.path.display(), page.title), passages(&page.text)))
     }
 }
