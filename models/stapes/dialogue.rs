@@ -22,14 +22,17 @@ struct System {
     date: String,
     effort: String,
     #[serde(default)]
-    builtins: Vec<Namespace>,
+    builtins: Vec<Named>,
 }
 
+/// A built-in tool, declared as the project declares it.
 #[derive(Deserialize)]
-struct Namespace {
-    name: String,
-    description: String,
-    functions: Vec<Function>,
+#[serde(rename_all = "lowercase")]
+enum Named {
+    /// With its sources, the default one first.
+    Browser(Vec<String>),
+    /// With its time limit in seconds.
+    Python(u32),
 }
 
 #[derive(Deserialize)]
@@ -75,10 +78,9 @@ impl Bundle {
     }
 
     fn builtins(&self) -> Vec<Builtin> {
-        let builtin = |n: &Namespace| Builtin {
-            name: n.name.clone(),
-            description: n.description.clone(),
-            functions: declarations(&n.functions),
+        let builtin = |named: &Named| match named {
+            Named::Browser(sources) => Builtin::browser(&sources.iter().map(String::as_str).collect::<Vec<_>>()),
+            Named::Python(limit_s) => Builtin::python(*limit_s),
         };
         self.system.builtins.iter().map(builtin).collect()
     }

@@ -35,6 +35,30 @@ WORDS, NAMES = _words(False), _words(True)
 FIRST = [word for word in WORDS if word.encode() in RANKS]
 # A function's name follows a dot in `functions.name`: only where dot and word are one token can the word be copied.
 DOTTED = [word for word in FIRST if b"." + word.encode() in RANKS]
+
+
+def _pieces(word):
+    """The tokens of one word, found as byte pair encoding finds them: the pair that is the earliest token is joined first."""
+    parts = [word[n : n + 1] for n in range(len(word))]
+    while len(parts) > 1:
+        ranks = [RANKS.get(a + b, len(RANKS)) for a, b in zip(parts, parts[1:])]
+        at = ranks.index(min(ranks))
+        if ranks[at] == len(RANKS):
+            break
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts
+
+
+def _spelt():
+    """Frequent words that are one token after a space, small or capital, and two without: their spelling has to be learnt by
+    heart."""
+    ranked = sorted((rank, token[1:]) for token, rank in RANKS.items() if token[:1] == b" " and token[1:] not in RANKS)
+    words = (word for _, word in ranked if word.isalpha() and word.islower() and 4 <= len(word) <= 11)
+    known = [word for word in words if b" " + word.capitalize() in RANKS]
+    return [word.decode() for word in known[:400] if len(_pieces(word)) == 2]
+
+
+SPELT = _spelt()
 ZONES = {
     "Tokyo": "Asia/Tokyo",
     "Paris": "Europe/Paris",
@@ -71,6 +95,13 @@ ZONES = {
     "Lima": "America/Lima",
     "Bogota": "America/Bogota",
 }
+# Words that stand in every sentence, again and again, with others after them each time.
+FREQUENT = (
+    "the the the the of of and and to to a a in in is it that for on with as at by from or not be are was this but which all one no"
+    " if when what who so up out can has had have do will we you he she they my his her its our their there here than then into"
+    " over after before about just only also more most some any each every other two three first last new old good go went get put"
+    " take see an been were would could did does made make said says than where while until under near off down back again"
+).split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 UNITS = [
     ("km", "miles"),
@@ -113,6 +144,15 @@ class Fillers:
 
     def name(self):
         return self._draw(self.names)
+
+    def spelt_word(self):
+        """A word that begins a string of JSON or of code."""
+        if not self.held_out and self.r.random() < 0.15:
+            return "harbour" if self.r.random() < 0.1 else self.r.choice(SPELT)
+        return self.first_word()
+
+    def day(self):
+        return self.pick(DAYS)
 
     def phrase(self, low=1, high=3):
         return " ".join([self.first_word()] + [self.word() for _ in range(self.r.randint(low, high) - 1)])
@@ -164,6 +204,34 @@ class Fillers:
             lambda: f"pay {self.number(0)} for the {thing()}",
             lambda: f"my {thing()} is {self.word()}",
         )()
+
+    def prose(self, low=5, high=14):
+        """As people write: frequent words between rare ones, and marks between words."""
+        r = self.r
+        words = []
+        for _ in range(r.randint(low, high)):
+            x = r.random()
+            if x < 0.55:
+                words.append(r.choice(FREQUENT))
+            elif x < 0.62:
+                words.append(self.pick(self.name(), "I", self.pick(DAYS), self.word().upper()[:3]))
+            elif x < 0.66:
+                words.append(self.pick(self.number(), self.date(), self.time(), str(r.randint(1, 31))))
+            elif x < 0.70:
+                words.append(
+                    self.pick(
+                        f"{self.word()}-{self.first_word()}",
+                        f"{self.word()}'s",
+                        f"({self.first_word()})",
+                        f'"{self.first_word()}"',
+                    )
+                )
+            else:
+                words.append(self.word())
+            if r.random() < 0.09:
+                words[-1] += self.pick(",", ",", ",", ";", ":", " -", ".")
+        text = " ".join(words).rstrip(",;:- ")
+        return text[0].upper() + text[1:]
 
     def expression(self):
         r, n = self.r, self.number

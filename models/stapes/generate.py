@@ -1,16 +1,18 @@
-"""Writes harmony dialogues as JSON lines, one prompt with its branches a line: `generate.py ROOT OUT N_BUNDLES SEED [SET [KIND]]`.
+"""Writes harmony dialogues as JSON lines, one prompt with its branches a line:
+`generate.py ROOT OUT N_BUNDLES SEED [SET [KIND [USES]]]`.
 
-SET is `known` (words that training never shows), `unseen` (names of tools and parameters too) or `shown` (the README's questions);
+SET is `train` (as without it), `known` (words that training never shows), `unseen` (names of tools and parameters too) or `shown` (the README's questions);
 KIND fixes the prompt: `default` is the program's own, `other` has no bundled tool, so a gate that counts tools never seen is
-`unseen other`.
+`unseen other`. USES is what every last turn asks for: `functions`, `python` or `browser`.
 
 A bundle is a system and a developer message and several short conversations under them ("branches"). The project's renderer
 (render.rs) turns each into token ids and a loss mask; nothing here knows a token.
 """
 
 import json, random, re, sys
+from browser_turns import SOURCES, browser_turn, wish
 from fillers import *
-from namespaces import DECLARATIONS, browser_turn, python_turn
+from python_turns import python_turn, wish_of_numbers
 import families
 
 SMALL = [
@@ -55,8 +57,8 @@ OTHER_INSTRUCTIONS = ["You are a helpful assistant.", "Answer briefly.", "Use th
 
 
 class Generator:
-    def __init__(self, root, seed, held=None):
-        self.f = Fillers(seed, held_out=held is not None)
+    def __init__(self, root, seed, held=None, uses=None):
+        self.f, self.uses = Fillers(seed, held_out=held is not None), uses
         self.r, self.held, self.unseen = self.f.r, held, held == "unseen"
         self.bundled = families._bundled(root)
         self.instructions = open(f"{root}/prompts/developer.md").read().split("\n{%-")[0]
@@ -131,7 +133,11 @@ class Generator:
             if r.random() < 0.35:
                 named = f"The {key.replace('_', ' ')}"
                 properties[key]["description"] = f.pick(
-                    named, named, f"{named} of the {f.word()}", f"The {f.word()}", f"{f.first_word()} {f.word()}".title()
+                    named,
+                    named,
+                    f"{named} of the {f.word()}",
+                    f"The {f.word()}",
+                    f"{f.first_word()} {f.word()}".title(),
                 )
         declaration = {"name": name, "description": r.choice(family.descriptions)}
         if properties or r.random() < 0.5:
@@ -143,7 +149,7 @@ class Generator:
         is written."""
         r, f = self.r, self.f
         kind = kind or f.pick(["default"] * 6 + ["subset"] * 2 + ["mixed"] * 3 + ["other"] * 15 + ["none"])
-        builtins = [turn for turn in (browser_turn, python_turn) if kind != "default" and r.random() < 0.2]
+        builtins = self.builtins(0.6 if kind == "default" else 0.25)
         chosen = []
         if kind in ("default", "subset", "mixed"):
             keys = self.order if kind == "default" else r.sample(self.order, r.randint(1, min(5, max_tools)))
@@ -156,7 +162,7 @@ class Generator:
                 family
                 for family in families.KNOWN
                 if taken.get(family.key) not in {c.key for c in chosen}
-                and not (browser_turn in builtins and family.key == "search")
+                and not ("browser" in builtins and family.key == "search")
             ]
             n = r.randint(1, max(1, max_tools - len({c.key for c in chosen})))
             r.shuffle(free)
@@ -179,12 +185,22 @@ class Generator:
             "effort": f.pick(["low", "high"] + ["medium"] * 6),
         }
         if builtins:
-            system["builtins"] = [DECLARATIONS[turn] for turn in builtins]
+            system["builtins"] = [{name: value} for name, value in builtins.items()]
         own = kind == "default" or r.random() < 0.7
         developer = {"instructions": self.instructions if own else f.pick(OTHER_INSTRUCTIONS), "functions": listed}
         branches = [self.branch(tools, builtins) for _ in range(n_branches)]
         branches += [self.choice(tools, builtins) for _ in range(n_choices)]
         return {"kind": kind, "system": system, "developer": developer, "branches": branches}
+
+    def builtins(self, share):
+        """The built-in tools of a prompt in the order of the system message: the browser's sources, python's time limit."""
+        f, r = self.f, self.r
+        drawn = {}
+        if self.uses == "browser" or r.random() < share:
+            drawn["browser"] = f.pick(SOURCES)
+        if self.uses == "python" or r.random() < share:
+            drawn["python"] = f.pick([120] * 8 + [30, 60, 300])
+        return drawn
 
     # ---- conversations
     def branch(self, tools, builtins):
@@ -203,10 +219,10 @@ class Generator:
         return {"category": category, "messages": turns}
 
     def choice(self, tools, builtins):
-        """A request, the reasoning that chooses, and the call: what takes longest to learn, and is short. A built-in's turn is
-        whole: its later calls and its answer depend on what came back."""
+        """A request, the reasoning that chooses, and the call: what takes longest to learn, and is short. Half of the turns of a
+        built-in are whole: its later calls and its answer depend on what came back."""
         category, messages = self.turn(tools, builtins)
-        if category in ("browser", "python"):
+        if category in ("browser", "python") and self.r.random() < 0.5:
             return {"category": category, "messages": messages}
         call = next((n for n, message in enumerate(messages) if message.get("to")), 1)
         return {"category": category, "messages": messages[: call + 1]}
@@ -218,13 +234,18 @@ class Generator:
         think = lambda text: {"role": "assistant", "channel": "analysis", "text": text}
         user = lambda text: {"role": "user", "text": self.typed(text)}
         greets, lacks = (0.07, 0.17) if self.held else (0.04, 0.1)
-        if x < greets:
+        if x < greets and self.uses in (None, "functions"):
             asks, answer = r.choice(SMALL)
             return "small", [user(r.choice(asks)), think("No function is needed."), say(answer)]
-        if builtins and x < 0.4:
-            turn = f.pick(builtins)
-            ask, thought, steps, answer = turn(f)
-            return turn.__name__.removesuffix("_turn"), [user(ask), think(thought), *steps, say(answer)]
+        if self.uses in builtins or (
+            builtins and self.uses is None and lacks <= x < lacks + 0.15 + 0.15 * len(builtins)
+        ):
+            name = self.uses or r.choice(list(builtins))
+            ask, thought, steps, answer = python_turn(f) if name == "python" else browser_turn(f, builtins["browser"])
+            if r.random() < 0.03:
+                denial = {**steps[1], "text": f.pick(DENIALS).format(f.word())}
+                steps, answer = [steps[0], denial], "I was not allowed to do that."
+            return name, [user(ask), think(thought), *steps, say(answer)]
         if x < lacks or not tools:
             present = {family.key for family, *_ in tools}
             overlap = {"notes_add": "note_add", "notes_list": "note_list", "clock_now": "time", "calc": "calc"}
@@ -233,8 +254,14 @@ class Generator:
                 present.add("time")
             if present & {"notes_add", "notes_list", "notes_search"}:
                 present |= {"note_add", "note_list"}
-            if browser_turn in builtins:
+            sources = builtins.get("browser", [])
+            if "web" in sources:
                 present |= {"search", "news", "ask"}
+            missing = [wish_of_numbers] if "python" not in builtins else []
+            missing += [lambda f: wish(f, is_local=True)] if "local" not in sources else []
+            missing += [lambda f: wish(f, is_local=False)] if "web" not in sources and "search" not in present else []
+            if missing and r.random() < 0.3:
+                return "absent", [user(f.pick(missing)(f)), think("No function fits."), say(ABSENT)]
             absent = [family for family in families.KNOWN if family.key not in present]
             pictures = [family for family in absent if family.key == "image"]
             ask = (
@@ -327,14 +354,15 @@ class Generator:
         unit = r.choice(UNITS)
         unit = unit if r.random() < 0.5 else unit[::-1]
         (place, zone), (other, other_zone) = r.sample(sorted(ZONES.items()), 2)
-        # The query begins a JSON string, where the word has no space before it: only such words can be copied.
-        query = f.first_word() if self.held or r.random() < 0.7 else f.pick(THINGS + PLACES)
+        # The query begins a JSON string, where the word has no space before it: only such words can be copied, or spelt.
+        query = f.spelt_word() if self.held or r.random() < 0.7 else f.pick(THINGS + PLACES)
+        query += f" {f.word()}" if not self.held and r.random() < 0.2 else ""
         date = f.date()
         notes = [f"{n + 1}. {f.sentence()}" for n in range(r.randint(1, 4))]
         return {
             "E": f.expression(),
             "R": f.number(0.25),
-            "Y": f"{r.randint(0, 999)}." + "".join(str(r.randint(0, 9)) for _ in range(29)),
+            "Y": f"{r.randint(0, 999)}." + digits(r),
             "W": f.phrase(1, 3),
             "L": f.sentence(),
             "O": f.first_word(),
@@ -372,6 +400,13 @@ class Generator:
             "q": query,
             "M": "\n".join(notes),
         }
+
+
+def digits(r):
+    """29 of them: of a root, or of a fraction, where some come again and again."""
+    period = r.choice([29, 29, 29, 1, 2, 3, 6])
+    repeated = "".join(str(r.randint(0, 9)) for _ in range(period)) * 29
+    return repeated[:29]
 
 
 class Number(str):
@@ -412,48 +447,20 @@ def fill(template, slots):
     return out + rest
 
 
-# What the README shows, and a few words more of each kind.
-SHOWN = [
-    ("What is 23 * 47?", "calc", {"expression": "23 * 47"}),
-    ("What is 12.5 * 80?", "calc", {"expression": "12.5 * 80"}),
-    ("What is 7 / 3?", "calc", {"expression": "7 / 3"}),
-    ("What time is it in Tokyo?", "clock_now", {"zone": "Asia/Tokyo"}),
-    ("What date is 90 days from today?", "clock_add", {"start": "today", "duration": "90 days"}),
-    (
-        "How many days are there between 2026-11-24 and 2026-12-24?",
-        "clock_between",
-        {"start": "2026-11-24", "end": "2026-12-24"},
-    ),
-    ("Note that the key is under the mat", "notes_add", {"text": "the key is under the mat"}),
-    ("What are my notes?", "notes_list", {}),
-    ("Find my notes about the key", "notes_search", {"query": "key"}),
-    ("Hello", None, None),
-    ("Draw me a fox", None, None),
-]
-
-
-def shown(generator):
-    """One prompt as the program writes it, with the README's questions."""
-    bundle = generator.bundle(1, kind="default")
-    say = lambda text: {"role": "assistant", "channel": "final", "text": text}
-    bundle["branches"] = []
-    for ask, name, arguments in SHOWN:
-        messages = [{"role": "user", "text": ask}]
-        messages += [generator.call(name, arguments)] if name else [say(ABSENT if "fox" in ask else SMALL[0][1])]
-        bundle["branches"].append({"category": "shown", "messages": messages})
-    return bundle
-
-
 if __name__ == "__main__":
     root, out, n, seed, *held = sys.argv[1:]
     if held and held[0] == "shown":
+        from shown import shown
+
         generator = Generator(root, int(seed))
+        both = {"browser": ["local"], "python": 120}
         with open(out, "w") as file:
-            for _ in range(int(n)):
-                file.write(json.dumps(shown(generator), ensure_ascii=False) + "\n")
+            for builtins in (both, {"browser": ["local"]}, {"python": 120}, {})[: int(n)]:
+                file.write(json.dumps(shown(generator, builtins), ensure_ascii=False) + "\n")
         sys.exit()
-    kind = held[1] if len(held) > 1 else None
-    generator = Generator(root, int(seed), held[0] if held else None)
+    kind, uses = (held[1:] + [None, None])[:2]
+    held = [] if held[:1] == ["train"] else held
+    generator = Generator(root, int(seed), held[0] if held else None, uses)
     with open(out, "w") as file:
         for index in range(int(n)):
             # The first bundles declare few tools, so that the model learns to copy before it learns to choose; most of
@@ -461,5 +468,5 @@ if __name__ == "__main__":
             share = index / int(n)
             max_tools = 8 if held or share > 0.15 else 2 if share < 0.05 else 4
             n_whole, n_choices = (10, 0) if held or not 0.15 < share < 0.95 else (4, 12)
-            drawn = kind if held or share > 0.05 else generator.f.pick("subset", "other")
+            drawn = kind if kind or share > 0.05 else generator.f.pick("subset", "other")
             file.write(json.dumps(generator.bundle(n_whole, max_tools, drawn, n_choices), ensure_ascii=False) + "\n")

@@ -1,6 +1,6 @@
 """gpt-oss in miniature: the mathematics of GptOssForCausalLM, with embedding and head factored into codes and learned rows."""
 
-import math
+import functools, math
 from dataclasses import dataclass
 
 import torch
@@ -47,15 +47,22 @@ E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 EDGES = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
 
 
+@functools.cache
+def e2m1(device):
+    """The eight values and the edges between them, there."""
+    return E2M1.to(device), EDGES.to(device)
+
+
 def mxfp4(weights):
     """[.., in] -> (codes 0..15, exponent of each 32-block, dequantised): the better of two scales a block."""
+    values, edges = e2m1(weights.device)
     blocks = weights.reshape(*weights.shape[:-1], -1, 32)
     first = torch.floor(torch.log2(blocks.abs().amax(-1, keepdim=True).clamp_min(1e-20))) - 2
     best = None
     for step in (0, 1):
         scale = torch.exp2(first + step)
-        index = torch.bucketize((blocks / scale).abs(), EDGES)
-        value = E2M1[index] * blocks.sign() * scale
+        index = torch.bucketize((blocks / scale).abs(), edges)
+        value = values[index] * blocks.sign() * scale
         found = (index, first + step, value, ((value - blocks) ** 2).sum(-1, keepdim=True))
         best = (
             found if best is None else tuple(torch.where(found[3] < best[3], new, old) for new, old in zip(found, best))
@@ -122,12 +129,6 @@ class Stapes(nn.Module):
         slot = self.slot[ids]
         return self.codes[ids].float() @ matrix + F.embedding(slot.clamp_min(0), own) * (slot >= 0).unsqueeze(-1)
 
-    def rope(self, x, positions):
-        angle = torch.outer(positions.float(), self.frequencies)
-        cos, sin = angle.cos() * self.rope_scale, angle.sin() * self.rope_scale
-        a, b = x.chunk(2, -1)
-        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-
     def experts(self, layer, x):
         """x [n, d] -> its mixture [n, d] and the load-balancing loss."""
         c = self.c
@@ -135,6 +136,15 @@ class Stapes(nn.Module):
         top, chosen = logits.topk(c.topk, -1)
         weight = top.softmax(-1)
         gate, up, down = (quantised(w) if self.quant else w for w in (layer.gate, layer.up, layer.down))
+        share = torch.zeros_like(logits).scatter(1, chosen, weight)  # [n, experts], mostly 0
+        used = (share > 0).float().mean(0) / c.topk
+        balance = c.experts * (logits.softmax(-1).mean(0) * used).sum()
+        if x.is_cuda:
+            # All experts for all tokens: four times the arithmetic, three products, and nothing to wait for.
+            g = F.linear(x, gate.flatten(0, 1), layer.gb.flatten()).clamp(max=7.0)
+            u = F.linear(x, up.flatten(0, 1), layer.ub.flatten()).clamp(-7.0, 7.0)
+            inner = ((u + 1) * g * torch.sigmoid(1.702 * g)).view(-1, c.experts, c.ff) * share.unsqueeze(-1)
+            return F.linear(inner.flatten(1), down.transpose(1, 2).flatten(0, 1).T) + share @ layer.db, balance
         flat = chosen.flatten()
         order = flat.argsort()
         counts = torch.bincount(flat, minlength=c.experts).tolist()
@@ -145,74 +155,110 @@ class Stapes(nn.Module):
             u = F.linear(rows, up[e], layer.ub[e]).clamp(-7.0, 7.0)
             outputs.append(F.linear((u + 1) * g * torch.sigmoid(1.702 * g), down[e], layer.db[e]))
         mixed = torch.zeros_like(x).index_add(0, token, torch.cat(outputs) * weight.flatten()[order][:, None])
-        return mixed, c.experts * (logits.softmax(-1).mean(0) * torch.tensor(counts) / flat.numel()).sum()
+        return mixed, balance
 
-    def hidden(self, prefix, branches):
-        """prefix [P] ids, branches a list of ids [L_i], each read after the prefix and not after one another.
+    def hidden(self, batch):
+        """A batch of corpus.py -> the last hidden state of the branches' tokens [n - n_prefix, d], and the load-balancing loss.
 
-        -> the last hidden state of the branches' tokens [sum L_i, d], and the load-balancing loss. The prefix is computed once:
-        that is exact, because no token of it sees a branch.
-        """
-        c, P = self.c, len(prefix)
-        ids = torch.cat([prefix, *branches])
-        unique, inverse = torch.unique(ids, return_inverse=True)
-        h = F.embedding(inverse, self.rows(unique, self.m_in, self.e_in))
-        lengths = torch.tensor([len(branch) for branch in branches])
-        positions = torch.cat([torch.arange(P), *(torch.arange(P, P + n) for n in lengths.tolist())])
-        starts = lengths.cumsum(0) - lengths
-        # Branches of similar length share a batch, so that little is padded: [B, L] places among the branches' tokens, and
-        # which of them are real.
-        groups = []
-        for members in lengths.argsort().chunk(3 if len(branches) > 5 else 1):
-            step = torch.arange(int(lengths[members].max()))
-            places = (starts[members][:, None] + step).clamp_max(len(ids) - P - 1)
-            groups.append((places, step[None] < lengths[members][:, None]))
-        batched = torch.cat([places[real] for places, real in groups])
-        back = torch.empty_like(batched).scatter_(0, batched, torch.arange(len(batched)))
-        i = torch.arange(int(P + lengths.max()))
-        causal = i[None] <= i[:, None]
-        window = causal & (i[None] > i[:, None] - c.window)
-        masks = [torch.zeros(m.shape).masked_fill(~m, float("-inf")) for m in (window, causal)]
+        Every branch is read after its prefix and not after another branch. The prefix is computed once: that is exact, because
+        no token of it sees a branch."""
+        c, n_prefix = self.c, batch.n_prefix
+        h = F.embedding(batch.inverse, self.rows(batch.unique, self.m_in, self.e_in))
+        angle = torch.outer(batch.positions.float(), self.frequencies)[:, None]  # [n, 1, hd / 2]
+        cos, sin = angle.cos() * self.rope_scale, angle.sin() * self.rope_scale
+        n, (n_bundles, P) = len(h), batch.prefix_real.shape
+        masks = [self.masks(batch, window) for window in (c.window, None)]
         balance = 0.0
-        for n, layer in enumerate(self.layers):
-            mask = masks[n % 2]
+        for layer_idx, layer in enumerate(self.layers):
             x = rms(h, layer.n1)
-            heads = lambda weight, bias: F.linear(x, weight, bias).view(len(ids), -1, c.hd).transpose(0, 1)
-            q = self.rope(heads(layer.q, layer.qb), positions) * c.hd**-0.5  # [heads, n, hd]
-            k, v = self.rope(heads(layer.k, layer.kb), positions), heads(layer.v, layer.vb)  # [kv, n, hd]
+            heads = lambda weight, bias: F.linear(x, weight, bias).view(n, -1, c.hd)
+            q = rope(heads(layer.q, layer.qb), cos, sin) * c.hd**-0.5  # [n, heads, hd]
+            k, v = rope(heads(layer.k, layer.kb), cos, sin), heads(layer.v, layer.vb)  # [n, kv, hd]
             if c.kv < c.heads:
-                k, v = (t.repeat_interleave(c.heads // c.kv, 0) for t in (k, v))
-            (qp, q), (kp, k), (vp, v) = (t.split([P, len(ids) - P], 1) for t in (q, k, v))
+                k, v = (t.repeat_interleave(c.heads // c.kv, 1) for t in (k, v))
+            q, k, v = with_sink(q, k, v)  # [n, heads, hd + 8]
+            of_prefix, of_branches = masks[layer_idx % 2]
+            first = [t[:n_prefix] for t in (q, k, v)]
+            qp, kp, vp = (in_rows(t, batch.prefix_flat, n_bundles, P) for t in first)  # [bundles, heads, P, hd + 8]
             # A sliding layer sees only the end of the prefix.
-            low = max(0, P - c.window + 1) if n % 2 == 0 else 0
+            low = max(0, P - c.window + 1) if layer_idx % 2 == 0 else 0
             out = []
-            for places, real in groups:
-                B, L = places.shape
-                batch = lambda t: t[:, places].transpose(0, 1)  # [B, heads, L, hd]
-                after = lambda t, own: torch.cat([t[None, :, low:].expand(B, -1, -1, -1), batch(own)], 2)
-                seen = attention(batch(q), after(kp, k), after(vp, v), layer.sink, mask[P : P + L, low : P + L])
-                out.append(seen.transpose(1, 2).reshape(B, L, -1)[real])
-            out = torch.cat(out)[back]
-            if n == c.layers - 1:
-                h = h[P:]
+            if layer_idx == c.layers - 1:
+                h = h[n_prefix:]
             else:
-                own = attention(qp[None], kp[None], vp[None], layer.sink, mask[:P, :P])[0]
-                out = torch.cat([own.transpose(0, 1).reshape(P, -1), out])
-            h = h + F.linear(out, layer.o, layer.ob)
+                own = attention(qp, kp, vp, layer.sink, of_prefix)
+                out.append(in_line(own, batch.prefix_flat))
+            at = n_prefix
+            for (n_own, (B, L), flat, owner), mask in zip(batch.groups, of_branches):
+                qo, ko, vo = (in_rows(t[at : at + n_own], flat, B, L) for t in (q, k, v))
+                kb, vb = (t[:, :, low:].index_select(0, owner) for t in (kp, vp))
+                seen = attention(qo, torch.cat([kb, ko], 2), torch.cat([vb, vo], 2), layer.sink, mask)
+                out.append(in_line(seen, flat))
+                at += n_own
+            h = h + F.linear(torch.cat(out)[..., : c.hd].flatten(1).float(), layer.o, layer.ob)
             mixed, loss = self.experts(layer, rms(h, layer.n2))
             h, balance = h + mixed, balance + loss
         return rms(h, self.nf), balance
 
+    def masks(self, batch, window):
+        """What the prefixes' tokens see of their prefix [bundles, 1, P, P], and for each group what its branches' tokens see of
+        the prefix and of themselves [B, 1, L, .. + L]: 0 or minus infinity, a column for the sink in front."""
+        P, device = batch.prefix_real.shape[1], batch.prefix_real.device
+        longest = max(L for _, (_, L), _, _ in batch.groups)
+        i = torch.arange(P + longest, device=device)
+        sees = i[None] <= i[:, None]
+        if window:
+            sees &= i[None] > i[:, None] - window
+        # A prefix stands at the right of its row, so places are as far apart as positions are.
+        real = batch.prefix_real[:, None, None]
+        low = max(0, P - window + 1) if window else 0
+        of_branches = []
+        for _, (_, L), _, owner in batch.groups:
+            before = sees[P : P + L, low:P] & real[owner][..., low:]
+            own = sees[P : P + L, P : P + L].expand(len(owner), 1, L, L)
+            of_branches.append(additive(torch.cat([before, own], -1)))
+        return additive(sees[:P, :P] & real), of_branches
+
+
+def kind_of(device):
+    """What attention is computed in."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def additive(seen):
+    zeros = torch.zeros(seen.shape, device=seen.device, dtype=kind_of(seen.device))
+    return F.pad(zeros.masked_fill_(~seen, float("-inf")), (1, 0))
+
+
+def in_rows(tokens, flat, B, L):
+    """[n, heads, hd] -> [B, heads, L, hd], zeros where no token is."""
+    blank = tokens.new_zeros(B * L, *tokens.shape[1:])
+    return blank.index_copy(0, flat, tokens).view(B, L, *tokens.shape[1:]).transpose(1, 2)
+
+
+def in_line(rows, flat):
+    """The inverse."""
+    return rows.transpose(1, 2).flatten(0, 1).index_select(0, flat)
+
+
+def rope(x, cos, sin):
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def with_sink(q, k, v):
+    """[n, heads, hd] -> [n, heads, hd + 8] of each, for a sink that is a key in front of the others: the queries' entry 1 meets its
+    logit, and its value is nothing. Eight more, because fast kernels want it so."""
+    kind, one = kind_of(q.device), torch.ones_like(q[..., :1])
+    q = F.pad(torch.cat([q, one], -1).to(kind), (0, 7))
+    return q, F.pad(k.to(kind), (0, 8)), F.pad(v.to(kind), (0, 8))
+
 
 def attention(q, k, v, sink, mask):
-    """q [B, heads, L, hd], k and v [B, heads, S, hd], sink [heads] logits, mask [L, S] -> [B, heads, L, hd].
-
-    The sink is a key in front of the others: the queries' entry 1 meets its logit, and its value is nothing."""
-    B, H, L, hd = q.shape
-    q = F.pad(torch.cat([q, q.new_ones(B, H, L, 1)], -1), (0, 7))
-    k = torch.cat([F.pad(sink.view(1, H, 1, 1), (hd, 7)).expand(B, H, 1, hd + 8), F.pad(k, (0, 8))], 2)
-    v = F.pad(v, (0, 8, 1, 0))
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=F.pad(mask, (1, 0)), scale=1.0)[..., :hd]
+    """q [B, heads, L, hd + 8], k and v [B, heads, S, hd + 8], sink [heads] logits, mask [B, 1, L, 1 + S] -> as q."""
+    B, H, _, width = q.shape
+    key = F.pad(sink.to(k.dtype).view(1, H, 1, 1), (width - 8, 7)).expand(B, H, 1, width)
+    return F.scaled_dot_product_attention(q, torch.cat([key, k], 2), F.pad(v, (0, 0, 1, 0)), attn_mask=mask, scale=1.0)
 
 
 @torch.no_grad()
