@@ -35,8 +35,8 @@ static COMPONENT: &[u8] = include_bytes!("../../../../tools/python/python.wasm.z
 /// Its hash, uncompressed, and what it is; `tools/python/build` writes it.
 static PROVENANCE: &str = include_str!("../../../../tools/python/python.toml");
 
-/// Bytes of the machine's stack: deep recursion of a language in C takes more than a tool does.
-const MAX_STACK: usize = 8 << 20;
+/// Bytes of the machine's stack: so much that CPython's own guard against deep recursion comes first.
+const MAX_STACK: usize = 16 << 20;
 
 /// CPython, compiled for this machine.
 pub struct Runtime {
