@@ -82,10 +82,10 @@ pub fn page(bytes: &[u8], content_type: Option<&str>, url: &Url, options: Option
 ///
 /// At most 4 MiB are given; a last line says so when there is more.
 pub fn text_page(bytes: &[u8], content_type: Option<&str>, url: &Url) -> Page {
-    let decoded = charset::decode(bytes, content_type, false);
+    let is_said = |what: &str| content_type.is_some_and(|said| said.to_ascii_lowercase().contains(what));
+    let decoded = charset::decode(bytes, content_type, is_said("html"));
     let mut links = Links::new(url);
-    let is_markdown = content_type.is_some_and(|content_type| content_type.to_ascii_lowercase().contains("markdown"));
-    let mut lines = plain::lines(&decoded.text, is_markdown.then_some(&mut links));
+    let mut lines = plain::lines(&decoded.text, is_said("markdown").then_some(&mut links));
     let mut source_lines: Vec<u32> = (1..=lines.n_lines as u32).collect();
     if decoded.is_cut || lines.is_cut {
         lines.text.push_str("\n[The text goes on; only its first 4 MiB are here.]");

@@ -174,5 +174,7 @@ mod tests {
         assert_eq!(page.text, "a  b\n\n\n\tc〖1†d〗 ");
         assert_eq!((page.source_lines, page.links.len(), page.title.as_str()), (vec![1, 2, 3, 4], 0, "here.test"));
         assert_eq!(text_page(b"a\rb", None, &url).text, "a\nb");
+        let source = text_page(b"<meta charset=koi8-r>\xc1", Some("text/html"), &url);
+        assert_eq!(source.text, "<meta charset=koi8-r>а");
     }
 }
