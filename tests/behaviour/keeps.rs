@@ -83,6 +83,48 @@ fn in_an_index_that_follows_the_folders() {
     assert_eq!(fs::read_to_string(home.path().join("other/a.md")).unwrap(), "An eel.\n");
 }
 
+/// As the models were trained to read it.
+#[test]
+fn and_looks_into_the_index_as_a_model_does() {
+    let home = Home::new();
+    home.write(
+        "notes/notes.md",
+        "# House\n\nThe harbour keys hang behind the kitchen door.\n\nThe bins go out on Monday.\n",
+    );
+    home.write("notes/boat/log.md", "Left the harbour at nine.\n");
+    home.write("notes/page.html", "<title>Chain</title><nav>Home</nav><p>Forty metres of it.</p>");
+    home.run(&["index", "add", "notes"]).exits(0);
+    let call = |tool: &str, arguments: &str| home.run(&["--offline", "tool", "call", tool, arguments]);
+    let found = call("browser.search", r#"{"query":"harbour keys"}"#).exits(0).stdout;
+    assert_eq!(
+        found.trim_end(),
+        "[0] harbour keys\n**viewing lines [0 - 3] of 3**\n\nL0: # Search results for `harbour keys`\nL1: \n\
+         L2:   * 【0†notes.md】 The harbour keys hang behind the kitchen door.\n\
+         L3:   * 【1†boat/log.md】 Left the harbour at nine."
+    );
+    let url = format!("file://{}/notes/notes.md", home.path().canonicalize().unwrap().display());
+    let page = call("browser.open", &format!(r#"{{"id":"{url}"}}"#)).exits(0).stdout;
+    assert_eq!(
+        page.trim_end(),
+        format!(
+            "[0] notes.md ({url})\n**viewing lines [0 - 4] of 4**\n\nL0: # House\nL1: \n\
+             L2: The harbour keys hang behind the kitchen door.\nL3: \nL4: The bins go out on Monday."
+        )
+    );
+    let found = call("browser.search", r#"{"query":"metres chain"}"#).exits(0).stdout;
+    assert!(found.contains("【0†page.html】"), "{found}");
+    // What was written since is found, and what is kept from tools since is not.
+    home.write("notes/new.md", "The spare harbour keys are with Ana.\n");
+    home.write("notes/.ossicleignore", "notes.md\n");
+    let found = call("browser.search", r#"{"query":"harbour keys"}"#).exits(0).stdout;
+    assert!(found.contains("【0†new.md】") && !found.contains("kitchen"), "{found}");
+    let page = call("browser.open", &format!(r#"{{"id":"{url}"}}"#)).exits(1);
+    assert!(page.stderr.contains(".ossicleignore"), "{}", page.stderr);
+    for outside in ["file:///etc/passwd", "file:///", &url.replace("notes.md", "..%2F..%2Fsecret.md")] {
+        call("browser.open", &format!(r#"{{"id":"{outside}"}}"#)).exits(1);
+    }
+}
+
 #[test]
 fn and_is_told_what_cannot_be_indexed() {
     let home = Home::new();
