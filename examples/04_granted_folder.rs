@@ -3,7 +3,7 @@
 
 use ossicle::agent::Caller;
 use ossicle::journal::Journal;
-use ossicle::policy::{Approval, Approver, Folder, Label, Pending, Places, Policy};
+use ossicle::policy::{Approval, Approver, Folder, Pending, Places, Policy};
 use ossicle::tool::wasm::{Host, Surroundings, bundled};
 use ossicle::tool::{Progress, Toolbox};
 use ossicle::world::World;
@@ -46,12 +46,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         toolbox.register(tool)?;
     }
     let (journal, approver) = (Journal::in_memory(&world).await?, Arc::new(Nobody));
-    let caller = Caller { policy, approver, journal, world, attachments: None, max_time: Duration::from_secs(60) };
+    let caller = Caller {
+        policy,
+        approver,
+        journal,
+        world,
+        attachments: None,
+        max_time: Duration::from_secs(60),
+        context: Arc::default(),
+    };
     let write = toolbox.named("files.write").ok_or("it comes along")?;
     for (n, path) in (1..).zip(["drafts/letter.md", "letter.md", "../letter.md"]) {
         let arguments = format!(r##"{{"path": "{path}", "text": "# Dear Ada\n"}}"##);
-        let called =
-            caller.call(n, write, &arguments, Label::trusted(), &Default::default(), Progress::default()).await?;
+        let called = caller.call(n, write, &arguments, &Default::default(), Progress::default()).await?;
         println!("{path}: {}", called.text);
     }
     Ok(std::fs::remove_dir_all(folder)?)

@@ -3,7 +3,7 @@
 
 use ossicle::agent::Caller;
 use ossicle::journal::Journal;
-use ossicle::policy::{Folder, Label, Places, Policy};
+use ossicle::policy::{Folder, Places, Policy};
 use ossicle::tool::python::Python;
 use ossicle::tool::{Progress, Toolbox};
 use ossicle::world::World;
@@ -31,6 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         world,
         attachments: Some(place.join("results")),
         max_time: Duration::from_secs(180),
+        context: Arc::default(),
     };
     let python = toolbox.named("python").ok_or("it was just registered")?;
     let cells = [
@@ -38,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "import matplotlib.pyplot as plt\nplt.bar([r['city'] for r in rows], [int(r['people']) for r in rows])\nplt.savefig('cities.png')",
     ];
     for (n, cell) in (1..).zip(cells) {
-        let called = caller.call(n, python, cell, Label::trusted(), &Default::default(), Progress::default()).await?;
+        let called = caller.call(n, python, cell, &Default::default(), Progress::default()).await?;
         println!("[{n}] {}", called.text);
     }
     std::fs::remove_dir_all(place)?;

@@ -6,7 +6,7 @@ use crate::harmony::{
     DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
 };
 use crate::journal::{Journal, Record};
-use crate::policy::{Approval, Approver, Label, Pending, Policy};
+use crate::policy::{Approval, Approver, Pending, Policy};
 use crate::tool::{Tool, Toolbox};
 use crate::world::World;
 use async_trait::async_trait;
@@ -216,6 +216,7 @@ impl AgentBuilder {
                 world: self.world.clone(),
                 attachments: self.attachments,
                 max_time: self.limits.max_call_time,
+                context: Arc::default(),
             },
             journal,
             world: self.world,
@@ -224,7 +225,6 @@ impl AgentBuilder {
             wants_json,
             limits: self.limits,
             transcript,
-            label: Label::default(),
             pages: HashMap::new(),
             usage: super::Usage::default(),
             n_calls: 0,

@@ -6,12 +6,12 @@
 
 use super::CallOutcome;
 use crate::journal::{CallEnd, Journal, JournalError, Record};
-use crate::policy::{Approver, Call, Decision, Grant, Label, Policy};
+use crate::policy::{Approver, Call, Decision, Grant, Integrity, Label, Policy};
 use crate::tool::{Attachment, Citable, Progress, Registered, Tool};
 use crate::world::World;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub struct Caller {
     pub attachments: Option<PathBuf>,
     /// A call's time, whatever limit the tool has of its own.
     pub max_time: Duration,
+    /// Whose words the calls so far have brought, for all that call through it.
+    pub context: Arc<Mutex<Label>>,
 }
 
 /// What came of a call.
@@ -67,14 +69,13 @@ impl Called {
 }
 
 impl Caller {
-    /// Makes the call that `id` counts in this session, by a caller that has read what `context` says. Whatever goes wrong with
-    /// it is its outcome; only a journal that does not take it is an error.
+    /// Makes the call that `id` counts in this session. Whatever goes wrong with it is its outcome; only a journal that does not
+    /// take it is an error.
     pub async fn call(
         &self,
         id: u64,
         registered: &Registered,
         arguments: &str,
-        context: &Label,
         stop: &CancellationToken,
         progress: Progress,
     ) -> Result<Called, JournalError> {
@@ -83,8 +84,8 @@ impl Caller {
             Ok(parsed) => registered.tool().resolve(parsed),
             Err(error) => return Ok(Called::new(CallOutcome::Error, format!("error: {error}"))),
         };
-        let effect = registered.tool().effect(&parsed);
-        let decision = match self.policy.decide(&Call { effect, context, ..spec.asks(&parsed) }) {
+        let (effect, context) = (registered.tool().effect(&parsed), self.context().clone());
+        let decision = match self.policy.decide(&Call { effect, context: &context, ..spec.asks(&parsed) }) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Deny(denial) => Err(denial),
             Decision::Ask(pending) => tokio::select! {
@@ -101,6 +102,9 @@ impl Caller {
         };
         self.journal.append(Record::call_intended(id, &spec.id, &parsed, &grant)).await?;
         let (caller, tool, stop) = (self.clone(), registered.tool().clone(), stop.clone());
+        if spec.integrity == Integrity::Untrusted {
+            self.context().join(&Label::untrusted(spec.id.to_string()));
+        }
         // In a task of its own, so that its end is recorded even when nobody waits any more.
         let recorded = tokio::spawn(async move {
             let started = caller.world.clock.elapsed();
@@ -118,6 +122,10 @@ impl Caller {
             Ok(result) => result,
             Err(crash) => std::panic::resume_unwind(crash.into_panic()),
         }
+    }
+
+    fn context(&self) -> MutexGuard<'_, Label> {
+        self.context.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The call itself, in a task within the task: a tool that panics is a failed call.

@@ -11,7 +11,7 @@ use super::watch::Cut;
 use super::{Agent, AgentError, Answer, CallOutcome, Event, Turn, TurnEnd};
 use crate::engine::Finish;
 use crate::harmony::{Channel, Message};
-use crate::policy::{Effect, Integrity, Label};
+use crate::policy::Effect;
 use crate::tool::{Progress, Registered};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,17 +125,15 @@ impl Agent {
         let started = self.world.clock.elapsed();
         let this = (recipient, arguments.clone());
         let n_same = *turn.calls.seen.entry(this.clone()).and_modify(|n_same| *n_same += 1).or_insert(1);
-        let mut read = Label::default();
         let called = match tool {
             _ if turn.stop.is_cancelled() => Called::new(CallOutcome::Cancelled, STOPPED),
             Err(unknown) => Called::new(CallOutcome::Error, format!("error: {unknown}")),
             Ok(_) if n_same > SAME_CALL_RUNS => Called::new(CallOutcome::Error, SAME_CALL),
             Ok(registered) => {
                 let spec = registered.spec();
-                if spec.integrity == Integrity::Untrusted {
-                    read = Label::untrusted(spec.id.to_string());
-                }
-                let (changes, sends) = (spec.effect.changes(), spec.effect != Effect::Write);
+                // What a notebook or a page stack gives depends on what was called meanwhile.
+                let changes = spec.effect.changes() || registered.is_builtin();
+                let sends = spec.effect != Effect::Write;
                 let called = self.run_call(turn, id, registered, &arguments).await?;
                 if called.outcome == CallOutcome::Ok && changes {
                     // What was sent again and again counts on: its answer need not be another one.
@@ -145,9 +143,6 @@ impl Agent {
             }
         };
         let Called { outcome, text, attachments, page } = called;
-        if outcome != CallOutcome::Denied {
-            self.label.join(&read);
-        }
         self.pages.extend(page.map(|page| (page.cursor, page)));
         turn.calls.last_denied = outcome == CallOutcome::Denied;
         let duration = self.world.clock.elapsed().saturating_sub(started);
@@ -189,7 +184,7 @@ impl Agent {
             let _ = sender.try_send(text.to_owned());
         });
         let stop = turn.stop.clone();
-        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &self.label, &stop, progress));
+        let mut call = std::pin::pin!(self.caller.call(id, registered, arguments, &stop, progress));
         loop {
             tokio::select! {
                 called = &mut call => return Ok(called?),

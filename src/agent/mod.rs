@@ -27,7 +27,6 @@ pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer}
 use crate::engine::{Engine, EngineError, GrammarError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token, TurnGrammar};
 use crate::journal::{Journal, JournalError, Record};
-use crate::policy::Label;
 use crate::tool::{Citable, RegisterError, Toolbox};
 use crate::world::World;
 use dispatch::{Calls, Dispatched};
@@ -52,8 +51,6 @@ pub struct Agent {
     wants_json: bool,
     limits: Limits,
     transcript: Transcript,
-    /// Whose words the model has read in this session.
-    label: Label,
     /// The pages that it was shown, by their number.
     pages: HashMap<usize, Citable>,
     usage: Usage,

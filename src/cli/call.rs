@@ -8,7 +8,6 @@ use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::agent::CallOutcome;
 use crate::config;
-use crate::policy::Label;
 use crate::tool::Progress;
 use crate::tool::mcp::PACKAGE;
 use std::borrow::Cow;
@@ -29,8 +28,7 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
     })?;
     let shown = screen.clone();
     let progress = Progress::to(move |words| shown.wait(&terminal::line(words)));
-    let called =
-        counter.caller.call(1, registered, arguments, Label::trusted(), &CancellationToken::new(), progress).await;
+    let called = counter.caller.call(1, registered, arguments, &CancellationToken::new(), progress).await;
     screen.settle();
     counter.servers.close().await;
     let called = called.map_err(config::ConfigError::from)?;

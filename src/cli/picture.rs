@@ -1,6 +1,6 @@
 //! Pictures in the terminal, as far as it can: by its own protocol for images, or in coloured half blocks.
 //!
-//! It asks the terminal nothing, because some never answer: what can be shown goes by the environment. A picture that cannot
+//! What can be shown goes by the environment: only terminals that are known to answer are asked for more. A picture that cannot
 //! be shown is no error; where it is kept stands below it anyway.
 
 use crate::config::Pictures;
@@ -11,16 +11,21 @@ use std::io::{self, Cursor, Write};
 const MAX_SIDE: u32 = 8192;
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Columns of a picture: wide enough for a chart's letters where the terminal is.
-const MAX_COLUMNS: u32 = 100;
+/// Columns and rows of a picture: enough for a chart's letters, and what stood before stays in sight.
+const MAX_COLUMNS: f64 = 100.0;
+const MAX_ROWS: f64 = 40.0;
 
 /// Shows a PNG on stdout, which is the terminal.
 pub(super) fn show(png: &[u8], pictures: Pictures, columns: usize) {
     let Some(picture) = decoded(png).filter(|_| pictures != Pictures::None) else { return };
-    let columns = u32::try_from(columns).unwrap_or(MAX_COLUMNS).min(MAX_COLUMNS);
+    // A character is about twice as high as wide.
+    let rows_per_column = f64::from(picture.height()) / f64::from(picture.width().max(1)) / 2.0;
+    let columns = (columns as f64).min(MAX_COLUMNS).min(MAX_ROWS / rows_per_column).max(1.0);
+    let rows = (columns * rows_per_column).clamp(1.0, MAX_ROWS);
     let config = viuer::Config {
         absolute_offset: false,
-        width: Some(columns),
+        width: Some(columns as u32),
+        height: Some(rows.round() as u32),
         use_kitty: pictures == Pictures::Kitty,
         use_iterm: pictures == Pictures::Iterm,
         use_sixel: pictures == Pictures::Sixel,

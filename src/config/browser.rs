@@ -79,7 +79,10 @@ fn search(settings: &BrowserSettings, variable: impl Fn(&str) -> Option<String>)
     match settings.search.unwrap_or_else(first) {
         SearchEngine::Searxng => {
             let url = searxng_url.ok_or_else(|| lacks("SearXNG", "SEARXNG_URL"))?;
-            Ok(Box::new(Searxng::new(Endpoint::parse(&url)?)))
+            // What is set there may hold a password.
+            let endpoint =
+                Endpoint::parse(&url).map_err(|_| "the user has set SEARXNG_URL to what is no http or https URL")?;
+            Ok(Box::new(Searxng::new(endpoint)))
         }
         SearchEngine::Exa => {
             let key = exa_key.ok_or_else(|| lacks("Exa", "EXA_API_KEY"))?;

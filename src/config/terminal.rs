@@ -30,7 +30,7 @@ fn pictures_of(variable: impl Fn(&str) -> String) -> Pictures {
         () if term.is_empty() || term == "dumb" => Pictures::None,
         () if is_multiplexed && has_colours => Pictures::Blocks,
         () if is_multiplexed => Pictures::None,
-        () if begins(&["xterm-kitty", "xterm-ghostty"]) || !variable("KITTY_WINDOW_ID").is_empty() => Pictures::Kitty,
+        () if begins(&["xterm-kitty", "xterm-ghostty"]) => Pictures::Kitty,
         () if ["iTerm.app", "WezTerm"].contains(&program.as_str()) => Pictures::Iterm,
         () if begins(&["foot", "mlterm", "yaft"]) => Pictures::Sixel,
         () if has_colours => Pictures::Blocks,
@@ -52,7 +52,7 @@ mod tests {
     fn a_terminal_shows_pictures_as_it_says_it_can() {
         for (variables, expect) in [
             (&[("TERM", "xterm-kitty")][..], Pictures::Kitty),
-            (&[("TERM", "xterm-256color"), ("KITTY_WINDOW_ID", "1")], Pictures::Kitty),
+            (&[("TERM", "xterm-256color"), ("KITTY_WINDOW_ID", "1")], Pictures::Blocks),
             (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app")], Pictures::Iterm),
             (&[("TERM", "foot-extra")], Pictures::Sixel),
             (&[("TERM", "xterm-256color")], Pictures::Blocks),

@@ -114,7 +114,8 @@ pub async fn counter(
     let (toolbox, problems) = tools(&world, egress, settings, paths, &mut servers)?;
     let warnings = warnings(&policy, &toolbox, problems);
     let max_time = longest_call(settings, &servers);
-    let caller = Caller { policy, approver, journal, world, attachments: attachments(settings, paths), max_time };
+    let (attachments, context) = (attachments(settings, paths), Arc::default());
+    let caller = Caller { policy, approver, journal, world, attachments, max_time, context };
     Ok((Counter { toolbox, caller, servers }, warnings))
 }
 

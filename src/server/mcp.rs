@@ -5,7 +5,7 @@
 
 use crate::agent::{CallOutcome, Called};
 use crate::config::Counter;
-use crate::policy::{Effect, Label};
+use crate::policy::Effect;
 use crate::tool::{Attachment, Progress, Recovery, Registered, ToolSpec};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -97,7 +97,7 @@ impl ServerHandler for Offered {
         let stop = closing.child_token();
         let progress = progress(&context);
         let calling = async {
-            let call = counter.caller.call(id, registered, &arguments, Label::trusted(), &stop, progress);
+            let call = counter.caller.call(id, registered, &arguments, &stop, progress);
             if registered.spec().effect.changes() {
                 let _alone = turns.write().await;
                 call.await
@@ -250,6 +250,7 @@ mod tests {
             world,
             attachments: None,
             max_time: Duration::from_secs(60),
+            context: Arc::default(),
         };
         let counter = Counter { toolbox, caller, servers: Connected::default() };
         let (ours, theirs) = tokio::io::duplex(64 << 10);

@@ -35,7 +35,7 @@ pub trait Tool: Send + Sync {
     fn spec(&self) -> &ToolSpec;
 
     /// The arguments as policy, the user and the journal see them: what they refer to stands in them, such as the URL that
-    /// the number of a link means.
+    /// the number of a link means. Whoever calls does this once, before all else.
     fn resolve(&self, arguments: Value) -> Value {
         arguments
     }

@@ -130,12 +130,16 @@ fn citable(cursor: usize, opened: &Opened) -> Option<Citable> {
         None => (&page.url, &page.title),
     };
     let url = url.strip_prefix(open::VIEW_SOURCE).unwrap_or(url);
-    let source_line = |line: &wrap::Line| page.source_lines.get(line.origin as usize).copied().unwrap_or(0);
-    let lines = if page.source_lines.is_empty() { Vec::new() } else { opened.lines.iter().map(source_line).collect() };
     let title = one_line(title, MAX_CITED_TITLE);
     let listed = if url.is_empty() { listed(opened) } else { Vec::new() };
     let is_somewhere = !url.is_empty() || !listed.is_empty();
-    is_somewhere.then(|| Citable { cursor, title, url: url.to_owned(), lines: lines.into(), listed: listed.into() })
+    is_somewhere.then(|| Citable {
+        cursor,
+        title,
+        url: url.to_owned(),
+        lines: opened.file_lines.clone(),
+        listed: listed.into(),
+    })
 }
 
 /// The hits of a list, by the lines that begin with the mark of their link.

@@ -62,7 +62,9 @@ impl Open {
             if self.linked(arguments, url).is_some() {
                 return None;
             }
-            if let Some(url) = url.trim().strip_prefix(VIEW_SOURCE) {
+            let source = url.trim().trim_start_matches(VIEW_SOURCE);
+            if source.len() < url.trim().len() {
+                let url = source;
                 return Some(with(arguments, json!({ "id": url, "view_source": true })));
             }
         }
@@ -70,8 +72,9 @@ impl Open {
         let (cursor, opened) = self.browser.history().at(cursor).ok()?;
         let link = match (number(id), id.as_str()) {
             (Some(number), _) => usize::try_from(number).ok(),
-            (None, Some(text)) => labelled(&opened.page.text, text.trim()),
-            (None, None) => None,
+            // A URL is a URL, whatever a page calls its links.
+            (None, Some(text)) if Url::parse(text.trim()).is_err() => labelled(&opened.page.text, text.trim()),
+            (None, _) => None,
         };
         match link {
             Some(link) => {
@@ -80,7 +83,8 @@ impl Open {
             }
             // The source of the page itself is fetched anew.
             None if !id.is_string() && arguments::flag(arguments, "view_source") => {
-                let url = opened.page.url.strip_prefix(VIEW_SOURCE).unwrap_or(&opened.page.url);
+                let page = opened.found.as_ref().map_or(&opened.page.url, |found| &found.url);
+                let url = page.strip_prefix(VIEW_SOURCE).unwrap_or(page);
                 Some(with(arguments, json!({ "id": url, "cursor": cursor })))
             }
             None => None,
@@ -149,7 +153,7 @@ impl Open {
             }
         };
         let line = line.min(opened.lines.len().saturating_sub(1));
-        let line = if line > LINES_BEFORE { line - LINES_BEFORE } else { line };
+        let line = line.saturating_sub(LINES_BEFORE);
         self.browser.show(opened, usize::try_from(loc).unwrap_or(line), n_lines)
     }
 
@@ -192,7 +196,7 @@ impl Tool for Open {
     }
 
     fn effect(&self, arguments: &Value) -> Effect {
-        let url = match self.goal(&self.resolve(arguments.clone())) {
+        let url = match self.goal(arguments) {
             Ok(Goal::Elsewhere { url, .. }) => Url::parse(&url).ok(),
             Ok(Goal::Kept { .. }) | Err(_) => None,
         };
@@ -202,7 +206,7 @@ impl Tool for Open {
 
     async fn call(&self, arguments: Value, grant: Grant, _: &Progress) -> Result<Output, ToolError> {
         check(&grant, &self.spec)?;
-        Ok(self.open(&self.resolve(arguments), &grant).await?)
+        Ok(self.open(&arguments, &grant).await?)
     }
 }
 

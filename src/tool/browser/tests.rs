@@ -140,8 +140,8 @@ async fn a_question_about_the_users_files() {
     let output = visit.output("open", json!({"id": 0})).await.unwrap();
     assert_eq!(
         output.text,
-        "[1] notes.md (file:///home/me/notes/notes.md)\n**viewing lines [2 - 4] of 4**\n\n\
-         L2: The harbour keys hang behind the kitchen door.\nL3: \nL4: The bins go out on Monday."
+        "[1] notes.md (file:///home/me/notes/notes.md)\n**viewing lines [0 - 4] of 4**\n\n\
+         L0: # House\nL1: \nL2: The harbour keys hang behind the kitchen door.\nL3: \nL4: The bins go out on Monday."
     );
     let citable = output.page.unwrap();
     assert_eq!((citable.cursor, citable.url.as_str(), &*citable.lines), (1, NOTES, &[1, 2, 3, 4, 5][..]));
@@ -164,7 +164,7 @@ async fn a_question_about_the_users_files() {
 #[tokio::test]
 async fn a_view_begins_four_lines_before_what_was_found() {
     let visit = visit(vec![local()]);
-    for (words, start) in [("line 3 ", 3), ("line 4 ", 4), ("line 5 ", 1), ("line 50 ", 46)] {
+    for (words, start) in [("line 3 ", 0), ("line 4 ", 0), ("line 5 ", 1), ("line 50 ", 46)] {
         visit.call("search", json!({"query": words})).await;
         let text = visit.call("open", json!({"id": 0})).await;
         assert!(text.contains(&format!("**viewing lines [{start} - ")), "{words}: {text}");

@@ -9,7 +9,7 @@ use super::wrap::{Line, expand_tabs, wrap};
 use crate::harmony::tokenizer::encode_ordinary;
 use percent_encoding::percent_decode_str;
 use std::fmt::Write;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// Of a view that does not ask for a number of lines, rounded up to a line.
 const VIEW_TOKENS: usize = 1024;
@@ -26,6 +26,8 @@ pub(super) struct Opened {
     /// Its text without tabs.
     pub(super) page: Page,
     pub(super) lines: Vec<Line>,
+    /// For each of these the line of the file that it is from, where that is one.
+    pub(super) file_lines: Arc<[u32]>,
     /// Where the results stand that it lists, when it is what was found on a page.
     pub(super) found: Option<Found>,
 }
@@ -48,13 +50,18 @@ impl Opened {
             page.text = expand_tabs(&page.text);
         }
         let lines = wrap(&page.text);
-        Self { page, lines, found: None }
+        let of_file = |line: &Line| page.source_lines.get(line.origin as usize).copied().unwrap_or(0);
+        let is_file = page.url.starts_with("file:") && !page.source_lines.is_empty();
+        let file_lines = if is_file { lines.iter().map(of_file).collect() } else { Arc::default() };
+        Self { page, lines, file_lines, found: None }
     }
 
     /// The memory that it holds, about.
     pub(super) fn n_bytes(&self) -> usize {
         let links: usize = self.page.links.iter().map(|link| link.url.len() + size_of_val(link)).sum();
-        let lines = size_of_val(self.lines.as_slice()) + size_of_val(self.page.source_lines.as_slice());
+        let lines = size_of_val(&*self.file_lines)
+            + size_of_val(self.lines.as_slice())
+            + size_of_val(self.page.source_lines.as_slice());
         size_of::<Self>() + self.page.text.len() + self.page.url.len() + self.page.title.len() + links + lines
     }
 

@@ -10,11 +10,13 @@ use crate::harmony::Builtin;
 use crate::policy::{Capabilities, Effect, Folder, Grant, Integrity, Targets, ToolId};
 use crate::world::World;
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 #[cfg(test)]
@@ -40,7 +42,8 @@ pub struct Python {
     world: World,
     /// Compiled components.
     cache: Option<PathBuf>,
-    runtime: OnceCell<Result<Arc<Runtime>, String>>,
+    /// Made once, by whoever needs it first; a call that is stopped meanwhile does not stop it.
+    runtime: OnceLock<Shared<BoxFuture<'static, Result<Arc<Runtime>, String>>>>,
     session: Mutex<Session>,
 }
 
@@ -77,7 +80,7 @@ impl Python {
         };
         let session = Mutex::new(Session { drive, interpreter: None, is_used: false });
         let time = Duration::from_secs(LIMIT_S.into());
-        Self { spec, time, world, cache, runtime: OnceCell::new(), session }
+        Self { spec, time, world, cache, runtime: OnceLock::new(), session }
     }
 
     /// The same with another limit for a cell, in seconds, of which the model is told.
@@ -87,15 +90,19 @@ impl Python {
         self
     }
 
-    async fn runtime(&self, progress: &Progress) -> Result<&Arc<Runtime>, ToolError> {
-        let made = self.runtime.get_or_init(|| async {
+    async fn runtime(&self, progress: &Progress) -> Result<Arc<Runtime>, ToolError> {
+        let making = self.runtime.get_or_init(|| {
             let (world, cache, progress) = (self.world.clone(), self.cache.clone(), progress.clone());
-            match spawn_blocking(move || Runtime::new(world, cache, &progress)).await {
-                Ok(runtime) => runtime.map(Arc::new),
-                Err(crash) => Err(crash.to_string()),
-            }
+            let made = spawn_blocking(move || Runtime::new(world, cache, &progress));
+            let made = async {
+                match made.await {
+                    Ok(runtime) => runtime.map(Arc::new),
+                    Err(crash) => Err(crash.to_string()),
+                }
+            };
+            made.boxed().shared()
         });
-        made.await.as_ref().map_err(|problem| ToolError::Unavailable(problem.clone()))
+        making.clone().await.map_err(ToolError::Unavailable)
     }
 }
 

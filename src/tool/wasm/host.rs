@@ -317,8 +317,8 @@ impl Loaded {
         let Shared { engine, cache, .. } = &*self.shared;
         let compiler = compiler(engine);
         if let Some(compiled) = cache.as_ref().and_then(|cache| cache.load(&self.manifest.sha256, compiler)) {
-            // SAFETY: the file is what this program compiled from this very component with this engine and wrote into
-            // its own folder: its MAC, under a key that only this user can read, has just been checked.
+            // SAFETY: the file is what this program compiled from this very component with this engine: its MAC was right a
+            // moment ago, and it lies in a folder that only this user can change, who could as well change this program.
             match unsafe { Component::deserialize_file(engine, compiled) } {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(package = self.manifest.name, %error, "compiled anew"),

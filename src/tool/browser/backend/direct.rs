@@ -97,7 +97,8 @@ impl Direct {
         if !(200..300).contains(&reply.status) {
             return Err(BackendError(excuse(&reply, content_type.as_deref())));
         }
-        self.keep(&request, &reply, is_local).await;
+        // It is kept as what it is, wherever it was asked for.
+        self.keep(&request, &reply, grant.may_reach_locally(&reply.url)).await;
         Ok((reply.url, Kept { content_type, body: reply.body }))
     }
 

@@ -9,10 +9,10 @@ use crate::tool::ignored::IgnoreFiles;
 use crate::tool::wasm::granted::{Unopened, opened};
 use crate::tool::{Attachment, media_type};
 use crate::world::{Disk, Kind};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the granted folders and results are.
@@ -37,6 +37,8 @@ const MAX_REFUSALS: usize = 3;
 /// A file that a cell wrote.
 pub(super) struct File {
     bytes: Mutex<Vec<u8>>,
+    /// Whether it was written since it was last taken.
+    is_new: AtomicBool,
     /// Of the whole drive.
     used: Arc<AtomicUsize>,
 }
@@ -50,6 +52,11 @@ impl Drop for File {
 impl File {
     fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It counts as written, though nothing may have changed.
+    fn touch(&self) {
+        self.is_new.store(true, Relaxed);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,6 +93,9 @@ impl File {
             self.used.fetch_sub(bytes.len() - length, Relaxed);
         }
         bytes.resize(length, 0);
+        // Only what is counted is kept.
+        bytes.shrink_to(length.next_power_of_two());
+        self.touch();
         Ok(())
     }
 }
@@ -143,8 +153,6 @@ pub(super) enum Found {
 pub struct Drive {
     written: BTreeMap<String, Node>,
     used: Arc<AtomicUsize>,
-    /// Files under [`DATA`] that were written since they were last taken.
-    changed: BTreeSet<String>,
     /// Names of further granted folders under [`DATA`], and where they are. The first folder is [`DATA`] itself.
     mounts: Vec<(String, PathBuf)>,
     below: Option<Below>,
@@ -157,13 +165,12 @@ impl Drive {
         let mut mounts: Vec<(String, PathBuf)> = Vec::new();
         for folder in folders {
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let at = if mounts.is_empty() { DATA.to_owned() } else { format!("{DATA}/{name}") };
-            if !mounts.iter().any(|(taken, _)| *taken == at) {
-                mounts.push((at, folder));
-            }
+            let numbered = |n: usize| if n == 1 { format!("{DATA}/{name}") } else { format!("{DATA}/{name}-{n}") };
+            let is_free = |at: &String| !at.ends_with('/') && !mounts.iter().any(|(taken, _)| taken == at);
+            let at = if mounts.is_empty() { Some(DATA.to_owned()) } else { (1..100).map(numbered).find(is_free) };
+            mounts.extend(at.map(|at| (at, folder)));
         }
-        let (written, changed, refusals) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { written, used: Arc::default(), changed, mounts, below: None, refusals }
+        Self { written: BTreeMap::new(), used: Arc::default(), mounts, below: None, refusals: Vec::new() }
     }
 
     /// The call whose grant counts from now on; none between calls.
@@ -174,18 +181,16 @@ impl Drive {
         }
     }
 
-    /// The files that were written since this was last asked, and what was refused, in words.
+    /// The files under [`DATA`] that were written since this was last asked, and what was refused, in words.
     pub fn take(&mut self) -> (Vec<Attachment>, Vec<String>) {
-        let file = |path: &String| match self.written.get(path) {
-            Some(Node::File(file)) => {
-                let (name, data) = (path[DATA.len() + 1..].to_owned(), file.bytes().clone());
+        let file = |(path, node): (&String, &Node)| match node {
+            Node::File(file) if file.is_new.swap(false, Relaxed) => {
+                let (name, data) = (path.strip_prefix(DATA)?.strip_prefix('/')?.to_owned(), file.bytes().clone());
                 Some(Attachment { media_type: media_type(&name, &data).into(), name, data })
             }
             _ => None,
         };
-        let files = self.changed.iter().filter_map(file).collect();
-        self.changed.clear();
-        (files, std::mem::take(&mut self.refusals))
+        (self.written.iter().filter_map(file).collect(), std::mem::take(&mut self.refusals))
     }
 
     pub(super) fn find(&mut self, path: &str) -> Result<Found, ErrorCode> {
@@ -223,7 +228,6 @@ impl Drive {
             Found::Written(file) => {
                 if how.truncate {
                     file.set_len(0)?;
-                    self.touch(path);
                 }
                 Ok(Opened::Written { path: path.into(), file, to_write: how.write })
             }
@@ -237,8 +241,11 @@ impl Drive {
                     0 => Vec::new(),
                     n_bytes => self.read_below(path, 0, n_bytes)?,
                 };
-                let file = self.make_file(path)?;
+                let file = self.new_file();
                 file.write(None, &old)?;
+                file.is_new.store(how.truncate, Relaxed);
+                self.make_room(path)?;
+                self.written.insert(path.into(), Node::File(file.clone()));
                 Ok(Opened::Written { path: path.into(), file, to_write: how.write })
             }
         }
@@ -246,10 +253,14 @@ impl Drive {
 
     fn make_file(&mut self, path: &str) -> Result<Arc<File>, ErrorCode> {
         self.make_room(path)?;
-        let file = Arc::new(File { bytes: Mutex::default(), used: self.used.clone() });
+        let file = self.new_file();
         self.written.insert(path.into(), Node::File(file.clone()));
-        self.touch(path);
         Ok(file)
+    }
+
+    /// An empty one, not yet anywhere.
+    fn new_file(&self) -> Arc<File> {
+        Arc::new(File { bytes: Mutex::default(), is_new: true.into(), used: self.used.clone() })
     }
 
     /// Whether one more thing can be made there.
@@ -259,13 +270,6 @@ impl Drive {
             Found::Folder if self.written.len() < MAX_NODES => Ok(()),
             Found::Folder => Err(ErrorCode::InsufficientSpace),
             _ => Err(ErrorCode::NotDirectory),
-        }
-    }
-
-    /// Something was written into it.
-    pub(super) fn touch(&mut self, path: &str) {
-        if path.starts_with(DATA) {
-            self.changed.insert(path.into());
         }
     }
 
@@ -289,10 +293,7 @@ impl Drive {
             _ => {}
         }
         match self.written.remove(path) {
-            Some(_) => {
-                self.changed.remove(path);
-                Ok(())
-            }
+            Some(_) => Ok(()),
             None => Err(self.refuse(path, "it is the user's own and cannot be removed from here")),
         }
     }
@@ -317,14 +318,16 @@ impl Drive {
             Err(ErrorCode::NoEntry) => self.make_room(new)?,
             Err(error) => return Err(error),
         }
-        let moving: Vec<String> =
-            self.written.keys().filter(|path| *path == old || path.starts_with(&under)).cloned().collect();
-        for path in moving {
-            let to = format!("{new}{}", &path[old.len()..]);
+        let moved = |path: &String| Some((path.clone(), format!("{new}{}", path.strip_prefix(old)?)));
+        let moving = self.written.keys().filter(|path| *path == old || path.starts_with(&under)).filter_map(moved);
+        let moving: Vec<_> = moving.collect();
+        if moving.iter().any(|(_, to)| to.len() > MAX_PATH) {
+            return Err(ErrorCode::NameTooLong);
+        }
+        for (path, to) in moving {
             if let Some(node) = self.written.remove(&path) {
-                self.changed.remove(&path);
-                if matches!(node, Node::File(_)) {
-                    self.touch(&to);
+                if let Node::File(file) = &node {
+                    file.touch();
                 }
                 self.written.insert(to, node);
             }

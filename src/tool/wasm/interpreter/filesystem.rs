@@ -24,7 +24,10 @@ use wasmtime_wasi::p2::{
 };
 
 /// Bytes that are read from the user's files at once.
-const CHUNK: u64 = 256 << 10;
+const CHUNK: u64 = 64 << 10;
+
+/// Folders that are being listed at once: each holds all its names.
+const MAX_LISTINGS: usize = 16;
 
 /// Bytes that a stream takes at once.
 const MAX_WRITE: usize = 1 << 20;
@@ -41,6 +44,16 @@ struct StreamFailed(ErrorCode);
 
 fn failed(code: ErrorCode) -> StreamError {
     StreamError::LastOperationFailed(StreamFailed(code).into())
+}
+
+/// The next value of a `Result<Result<T, ErrorCode>>`, or the code as the answer.
+macro_rules! ok {
+    ($value:expr) => {
+        match $value {
+            Ok(value) => value,
+            Err(code) => return Ok(Err(code)),
+        }
+    };
 }
 
 /// Works on the drive where it may take as long as a disk takes.
@@ -68,17 +81,13 @@ impl Inside {
         Ok(self.folder(descriptor)?.and_then(|folder| joined(&folder, name)))
     }
 
-    /// The file behind a descriptor that may be written, and its name.
-    fn writable(&self, descriptor: &Resource<Opened>) -> Result<Code<(String, Arc<File>)>> {
+    /// The file behind a descriptor that may be written.
+    fn writable(&self, descriptor: &Resource<Opened>) -> Result<Code<Arc<File>>> {
         Ok(match self.table.get(descriptor)? {
-            Opened::Written { path, file, to_write: true } => Ok((path.clone(), file.clone())),
+            Opened::Written { file, to_write: true, .. } => Ok(file.clone()),
             Opened::Folder(_) => Err(ErrorCode::IsDirectory),
             _ => Err(ErrorCode::BadDescriptor),
         })
-    }
-
-    fn written(&self, path: &str) {
-        self.drive.lock().unwrap_or_else(PoisonError::into_inner).touch(path);
     }
 
     fn stat_of(&self, found: Found) -> DescriptorStat {
@@ -105,23 +114,10 @@ impl Inside {
         descriptor: &Resource<Opened>,
         offset: Option<u64>,
     ) -> Result<Code<Resource<DynOutputStream>>> {
-        let (path, file) = match self.writable(descriptor)? {
-            Ok(writable) => writable,
-            Err(code) => return Ok(Err(code)),
-        };
-        let stream: DynOutputStream = Box::new(Writer { drive: self.drive.clone(), path, file, offset });
+        let file = ok!(self.writable(descriptor)?);
+        let stream: DynOutputStream = Box::new(Writer { file, offset });
         Ok(Ok(self.table.push(stream)?))
     }
-}
-
-/// The next value of a `Result<Result<T, ErrorCode>>`, or the code as the answer.
-macro_rules! ok {
-    ($value:expr) => {
-        match $value {
-            Ok(value) => value,
-            Err(code) => return Ok(Err(code)),
-        }
-    };
 }
 
 impl preopens::Host for Inside {
@@ -148,6 +144,7 @@ impl HostDirectoryEntryStream for Inside {
 
     fn drop(&mut self, stream: Resource<Entries>) -> Result<()> {
         self.table.delete(stream)?;
+        self.n_listings -= 1;
         Ok(())
     }
 }
@@ -199,9 +196,8 @@ impl HostDescriptor for Inside {
     }
 
     fn set_size(&mut self, descriptor: Resource<Opened>, size: u64) -> Result<Code<()>> {
-        let (path, file) = ok!(self.writable(&descriptor)?);
+        let file = ok!(self.writable(&descriptor)?);
         ok!(file.set_len(size));
-        self.written(&path);
         Ok(Ok(()))
     }
 
@@ -223,15 +219,18 @@ impl HostDescriptor for Inside {
     }
 
     fn write(&mut self, descriptor: Resource<Opened>, bytes: Vec<u8>, offset: u64) -> Result<Code<u64>> {
-        let (path, file) = ok!(self.writable(&descriptor)?);
+        let file = ok!(self.writable(&descriptor)?);
         ok!(file.write(Some(offset), &bytes));
-        self.written(&path);
         Ok(Ok(bytes.len() as u64))
     }
 
     async fn read_directory(&mut self, descriptor: Resource<Opened>) -> Result<Code<Resource<Entries>>> {
         let folder = ok!(self.folder(&descriptor)?);
+        if self.n_listings == MAX_LISTINGS {
+            return Ok(Err(ErrorCode::InsufficientMemory));
+        }
         let entries = ok!(on_drive(self.drive.clone(), move |drive| drive.entries(&folder)).await?);
+        self.n_listings += 1;
         Ok(Ok(self.table.push(Entries(entries.into_iter()))?))
     }
 
@@ -426,6 +425,10 @@ impl InputStream for Reader {
             _ => {
                 let part = rest[..size.min(rest.len())].to_vec();
                 self.at += part.len();
+                if self.at == self.chunk.len() {
+                    // Many files may be open that nobody reads on.
+                    (self.chunk, self.at) = (Vec::new(), 0);
+                }
                 Ok(part.into())
             }
         }
@@ -434,8 +437,6 @@ impl InputStream for Reader {
 
 /// A file that is written from some place on, or at its end.
 struct Writer {
-    drive: Arc<Mutex<Drive>>,
-    path: String,
     file: Arc<File>,
     offset: Option<u64>,
 }
@@ -452,7 +453,6 @@ impl OutputStream for Writer {
         if let Some(offset) = &mut self.offset {
             *offset += bytes.len() as u64;
         }
-        self.drive.lock().unwrap_or_else(PoisonError::into_inner).touch(&self.path);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// Files, streams and the like that are open at once.
-const MAX_RESOURCES: usize = 4096;
+const MAX_RESOURCES: usize = 1024;
 
 /// Bytes of random numbers at once.
 const MAX_RANDOM: u64 = 1 << 20;
@@ -22,6 +22,8 @@ pub(super) struct Inside {
     pub(super) drive: Arc<Mutex<Drive>>,
     /// When its disk says that everything was made.
     pub(super) started: SystemTime,
+    /// Folders that are being listed.
+    pub(super) n_listings: usize,
     wasi: WasiCtx,
     pub(super) table: ResourceTable,
     pub(super) memory: MemoryLimit,
@@ -46,7 +48,7 @@ impl Inside {
         // A whole language in one component is made of large tables.
         let quota = Quota { n_bytes: memory, n_table: 200_000 };
         let memory = MemoryLimit::new(quota, Progress::default());
-        Self { drive, started: world.clock.now(), wasi, table, memory }
+        Self { drive, started: world.clock.now(), n_listings: 0, wasi, table, memory }
     }
 }
 

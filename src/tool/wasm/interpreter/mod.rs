@@ -120,8 +120,8 @@ fn component(engine: &Engine, cache: Option<&Cache>, progress: &Progress) -> Res
     let explain = |error: wasmtime::Error| format!("{error:#}");
     let (hash, compiler) = (provenance("sha256"), compiler(engine));
     if let Some(compiled) = cache.and_then(|cache| cache.load(hash, compiler)) {
-        // SAFETY: the file is what this program compiled from this very component with this engine and wrote into its own
-        // folder: its MAC, under a key that only this user can read, has just been checked.
+        // SAFETY: the file is what this program compiled from this very component with this engine: its MAC was right a
+        // moment ago, and it lies in a folder that only this user can change, who could as well change this program.
         match unsafe { Component::deserialize_file(engine, compiled) } {
             Ok(component) => return Ok(component),
             Err(error) => tracing::warn!(%error, "python is compiled anew"),
