@@ -12,14 +12,15 @@ import sys
 import tomllib
 
 import zstandard
+
 from strip import stripped
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 COMPRESSED = os.path.join(HERE, "python.wasm.zst")
 MANIFEST = os.path.join(HERE, "python.toml")
-LEVEL = 22
+LEVEL = 19
 
-MANIFEST_TEXT = '''\
+MANIFEST_TEXT = """\
 # What python.wasm.zst is. Written by `build`; sha256 and bytes are those of the component when it is unpacked;
 # sources is one hash of all files that it was built from.
 cpython = "{cpython}"
@@ -30,7 +31,7 @@ bytes = {size}
 compressed-bytes = {compressed}
 sources = "{sources}"
 built-by = "tools/python/build"
-'''
+"""
 
 
 def cpython(component):

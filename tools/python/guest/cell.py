@@ -5,6 +5,7 @@ the last line, `;` to hide it, and `await` outside of functions. Start at `Noteb
 """
 
 import __future__
+
 import ast
 import builtins
 import gc
@@ -147,7 +148,7 @@ class Notebook:
 
 
 def without_magics(code):
-    """`code` without lines such as `%matplotlib inline`; the same when a magic or a command would be lost; or `None`."""
+    """`code` without lines such as `%matplotlib inline`; the same where a command would be lost; or `None`."""
     lines = code.split("\n")
     found = [line for line in lines if line.lstrip().startswith(("%", "!"))]
     if not found:

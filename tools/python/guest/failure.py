@@ -22,7 +22,9 @@ _StackSummary = traceback.StackSummary
 def told(error, is_own):
     """The traceback of `error` as text. `is_own(file name)`: is this a frame of the model's code?"""
     try:
-        found = _TracebackException(type(error), error, error.__traceback__, limit=-MAX_DEPTH, compact=True, max_group_width=8)
+        found = _TracebackException(
+            type(error), error, error.__traceback__, limit=-MAX_DEPTH, compact=True, max_group_width=8
+        )
         _keep_own(found, is_own, set())
         return _bounded("".join(found.format()))
     except BaseException:

@@ -7,7 +7,6 @@ Names are bound here once, so that a cell that empties `builtins` does not take 
 import builtins
 import gc
 import sys
-import warnings
 
 _builtins = builtins.__dict__
 _modules = sys.modules

@@ -9,7 +9,6 @@ import asyncio.base_events
 import asyncio.events
 import time
 
-
 set_running_loop = asyncio.events._set_running_loop
 
 

@@ -1,6 +1,7 @@
 """The time zones of the PyPI package `tzdata` in memory, where `zoneinfo` finds them.
 
-It is no tz database of its own. `collected` reads at build time, `install` changes the two functions that look on a disk.
+It is no tz database of its own. `collected` reads at build time, `install` changes the two functions that look on a
+disk.
 """
 
 import io

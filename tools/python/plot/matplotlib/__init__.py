@@ -45,4 +45,6 @@ def __getattr__(name):
         from .colors import MAPS, Colormap
 
         return {key: Colormap(key) for base in MAPS for key in (base, f"{base}_r")}
-    raise AttributeError(f"this small matplotlib has no {name!r}; it has pyplot, dates, ticker, colors, cm, patches, lines")
+    raise AttributeError(
+        f"this small matplotlib has no {name!r}; it has pyplot, dates, ticker, colors, cm, patches, lines"
+    )

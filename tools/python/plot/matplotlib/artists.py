@@ -11,7 +11,8 @@ from .markers import MARKERS, marker_shape
 from .values import finite
 
 DASHES = {"-": None, "solid": None, "--": (3.7, 1.6), "dashed": (3.7, 1.6), ":": (1.0, 1.65), "dotted": (1.0, 1.65),
-          "-.": (6.4, 1.6, 1.0, 1.6), "dashdot": (6.4, 1.6, 1.0, 1.6), "None": (), "none": (), "": (), " ": ()}  # fmt: skip
+          "-.": (6.4, 1.6, 1.0, 1.6), "dashdot": (6.4, 1.6, 1.0, 1.6), "None": (), "none": (), "": (),
+          " ": ()}  # fmt: skip
 
 
 class Artist:

@@ -12,15 +12,18 @@ from .charts import Charts
 from .colors import CYCLE
 from .looks import SIDES, Looks, Spines
 from .options import format_parts, taken, text_look
+from .pictures import Pictures
 from .values import listed, pairs
 
-LINE = {"color", "linewidth", "linestyle", "marker", "markersize", "markerfacecolor", "markeredgecolor", "label", "alpha",
+LINE = {"color", "linewidth", "linestyle", "marker", "markersize", "markerfacecolor", "markeredgecolor", "label",
+        "alpha",
         "zorder", "drawstyle", "data", "dashes", "markevery", "where", "fmt"}  # fmt: skip
-AREA = {"color", "alpha", "label", "edgecolor", "facecolor", "linewidth", "linestyle", "hatch", "zorder", "step", "where",
+AREA = {"color", "alpha", "label", "edgecolor", "facecolor", "linewidth", "linestyle", "hatch", "zorder", "step",
+        "where",
         "interpolate"}  # fmt: skip
 
 
-class Axes(Looks, Charts):
+class Axes(Looks, Charts, Pictures):
     def __init__(self, figure, place):
         self.figure = figure
         # Row, column, rows, columns spanned in the figure's grid; or a box of parts of the figure.

@@ -97,7 +97,9 @@ def to_rgb8(color):
     """Three bytes. Raises `ValueError` with what is understood."""
     found = parsed(color)
     if found is None:
-        raise ValueError(f"{color!r} is no colour: use a name (tab:blue, red), '#rrggbb', 'C0'..'C9' or (r, g, b) of 0..1")
+        raise ValueError(
+            f"{color!r} is no colour: use a name (tab:blue, red), '#rrggbb', 'C0'..'C9' or (r, g, b) of 0..1"
+        )
     return found[:3]
 
 

@@ -17,7 +17,11 @@ def date2num(d):
 
 
 def num2date(x, tz=None):
-    return [num2date(one, tz) for one in x] if hasattr(x, "__iter__") else from_days(x).replace(tzinfo=tz or datetime.timezone.utc)
+    return (
+        [num2date(one, tz) for one in x]
+        if hasattr(x, "__iter__")
+        else from_days(x).replace(tzinfo=tz or datetime.timezone.utc)
+    )
 
 
 def datestr2num(d):

@@ -25,7 +25,8 @@ def draw_figure(figure, canvas):
     if figure.title:
         style = figure.title_style
         size = style.get("size", 14.0)
-        canvas.text(figure.width / 2, 9.0, figure.title, size, to_rgb8(style.get("color", "k")), "center", "top", 0.0, 1.0,
+        canvas.text(figure.width / 2, 9.0, figure.title, size, to_rgb8(style.get("color", "k")), "center", "top",
+                    0.0, 1.0,
                     style.get("bold", False))  # fmt: skip
     for ax in figure.axes:
         if ax.twin_of is None:
@@ -75,8 +76,8 @@ def draw_grid(ax, canvas):
         style = axis.grid_style
         color, alpha = to_rgb8(style.get("color", GRID_NAME)), float(style.get("alpha", 1.0))
         dashes = {"--": [3.0, 1.6], ":": [0.8, 1.4], "-.": [5.0, 1.4, 0.8, 1.4]}.get(style.get("linestyle", "-"))
-        values = ticks_of(ax, axis, is_x)[0]
-        for values, width in ((values, FRAME), (axis.between() if axis.has_minor_grid else [], 0.4)):
+        major = ticks_of(ax, axis, is_x)[0]
+        for values, width in ((major, FRAME), (axis.between() if axis.has_minor_grid else [], 0.4)):
             for value in values:
                 place = axis.place(value)
                 if not 0 <= place <= 1:
@@ -163,7 +164,8 @@ def draw_titles(ax, canvas):
                     "center", "top", 0.0, 1.0, look["bold"])  # fmt: skip
     if ax.yaxis.label and not ax.is_framed:
         look = ax.yaxis.label_style
-        canvas.text(left - 8, (top + bottom) / 2, ax.yaxis.label, look["size"], to_rgb8(look["color"]), "right", "center",
+        canvas.text(left - 8, (top + bottom) / 2, ax.yaxis.label, look["size"], to_rgb8(look["color"]), "right",
+                    "center",
                     look["rotation"], 1.0, look["bold"])  # fmt: skip
 
 
@@ -220,7 +222,9 @@ def draw_arrow(ax, canvas, text, x, y):
         return
     ux, uy = (end_x - start_x) / length, (end_y - start_y) / length
     # From the edge of the text, a little way off, to a little before the point.
-    out = min((abs((right - left) / 2 / ux) if ux else math.inf), (abs((bottom - top) / 2 / uy) if uy else math.inf)) + 3
+    out = (
+        min((abs((right - left) / 2 / ux) if ux else math.inf), (abs((bottom - top) / 2 / uy) if uy else math.inf)) + 3
+    )
     if out + 4 > length:
         return
     start_x, start_y = start_x + ux * out, start_y + uy * out
@@ -232,7 +236,9 @@ def draw_arrow(ax, canvas, text, x, y):
     if style == "-":
         return
     size = 5.0 + width
-    sides = [(end_x - ux * size + turn * uy * size * 0.5, end_y - uy * size - turn * ux * size * 0.5) for turn in (1, -1)]
+    sides = [
+        (end_x - ux * size + turn * uy * size * 0.5, end_y - uy * size - turn * ux * size * 0.5) for turn in (1, -1)
+    ]
     if style == "->":
         canvas.line([sides[0], (end_x, end_y), sides[1]], color, width)
     else:

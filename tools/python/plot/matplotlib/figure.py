@@ -1,6 +1,7 @@
 """A figure: a page with axes in a grid, saved as PNG or SVG.
 
-It decides what stands where in the grid; `layout.py` gives it lengths, `drawing.py` draws it. Start at `Figure.savefig`.
+It decides what stands where in the grid; `layout.py` gives it lengths, `drawing.py` draws it. Start at
+`Figure.savefig`.
 """
 
 import functools
@@ -31,7 +32,11 @@ class Picture(Raster):
 
 class Figure:
     def __init__(self, figsize=None, dpi=None, facecolor="white", **kws):
-        taken("figure", kws, {"edgecolor", "layout", "constrained_layout", "tight_layout", "num", "frameon", "clear", "linewidth"})
+        taken(
+            "figure",
+            kws,
+            {"edgecolor", "layout", "constrained_layout", "tight_layout", "num", "frameon", "clear", "linewidth"},
+        )
         self.set_size_inches(figsize or (6.4, 4.8))
         self.dpi = float(dpi or 100)
         self.facecolor = facecolor
@@ -154,7 +159,11 @@ class Figure:
 
     def colorbar(self, mappable=None, ax=None, label="", **kws):
         """A bar beside the axes that tells what the colours mean."""
-        taken("colorbar", kws, {"shrink", "pad", "fraction", "aspect", "orientation", "ticks", "format", "extend", "cax", "location"})
+        taken(
+            "colorbar",
+            kws,
+            {"shrink", "pad", "fraction", "aspect", "orientation", "ticks", "format", "extend", "cax", "location"},
+        )
         mappable = mappable or self.mappable
         if getattr(mappable, "colormap", None) is None:
             raise ValueError("there are no colours to tell of: draw with imshow, or scatter with numbers as c")
@@ -189,7 +198,11 @@ class Figure:
 
     def savefig(self, fname, dpi=None, format=None, facecolor=None, **kws):
         """Writes a PNG or an SVG to a path or into an open file."""
-        taken("savefig", kws, {"bbox_inches", "pad_inches", "edgecolor", "orientation", "quality", "optimize", "progressive"})
+        taken(
+            "savefig",
+            kws,
+            {"bbox_inches", "pad_inches", "edgecolor", "orientation", "quality", "optimize", "progressive"},
+        )
         is_path = isinstance(fname, (str, os.PathLike))
         name = os.fspath(fname) if is_path else ""
         kind = (format or os.path.splitext(name)[1].lstrip(".") or "png").lower()

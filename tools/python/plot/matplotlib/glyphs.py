@@ -1,7 +1,7 @@
 """The letters of the plots, drawn for this project: strokes of a pen, by character.
 
-It is no font file; how text is set stands in `lettering.py`. Units: capitals are 14 high, small letters 10, the baseline
-is 0, y grows upwards. `M x y` lifts the pen, `L x y` draws, `Q x y x y` is a curve with one control point,
+It is no font file; how text is set stands in `lettering.py`. Units: capitals are 14 high, small letters 10, the
+baseline is 0, y grows upwards. `M x y` lifts the pen, `L x y` draws, `Q x y x y` is a curve with one control point,
 `A x y rx ry from to` draws to and along an ellipse round (x, y), degrees, counter-clockwise. First stands the width.
 """
 
@@ -167,7 +167,8 @@ GLYPHS = {
 # Drawn with another's strokes.
 SAME = {
     "’": "'", "‘": "'", "“": '"', "”": '"', "″": '"', "′": "'", "μ": "µ", "\N{NON-BREAKING HYPHEN}": "-", "‐": "-",
-    "∆": "Δ", "Ω": "Ω", "∼": "~", "ϕ": "φ", "ϵ": "ε", "∏": "Π", "⋅": "·", "∙": "·", "ν": "v", "ο": "o", "κ": "k", "ι": "ı",
+    "∆": "Δ", "Ω": "Ω", "∼": "~", "ϕ": "φ", "ϵ": "ε", "∏": "Π", "⋅": "·", "∙": "·", "ν": "v", "ο": "o", "κ": "k",
+    "ι": "ı",
     "Α": "A", "Β": "B", "Ε": "E", "Ζ": "Z", "Η": "H", "Ι": "I", "Κ": "K", "Μ": "M", "Ν": "N", "Ο": "O", "Ρ": "P",
     "Τ": "T", "Υ": "Y", "Χ": "X",
 }  # fmt: skip

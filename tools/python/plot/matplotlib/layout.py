@@ -46,7 +46,9 @@ def ticks_of(ax, axis, is_x):
 
 def crowded(ax, values, texts, size, length):
     last = None
-    places = sorted((ax.xaxis.place(value) * length, extent(text, size)[0] / 2) for value, text in zip(values, texts) if text)
+    places = sorted(
+        (ax.xaxis.place(value) * length, extent(text, size)[0] / 2) for value, text in zip(values, texts) if text
+    )
     for middle, half in places:
         if last is not None and middle - half < last + 3:
             return True

@@ -29,7 +29,9 @@ def entries(ax):
             handles = [artist for artist in ax.artists if not (id(artist) in named or named.add(id(artist)))]
     else:
         handles = list(handles)
-    handles = [handle[0] if isinstance(handle, (BarContainer, list, tuple)) and handle else handle for handle in handles]
+    handles = [
+        handle[0] if isinstance(handle, (BarContainer, list, tuple)) and handle else handle for handle in handles
+    ]
     labels = labels or [handle.label or "" for handle in handles]
     return list(zip(handles, [str(label) for label in labels]))[:60]
 

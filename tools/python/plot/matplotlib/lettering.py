@@ -20,7 +20,8 @@ LEADING = 1.3
 SMALL = 0.7
 BOX = "8 M0 0 L8 0 L8 14 L0 14 L0 0"
 WORDS = {
-    "times": "×", "cdot": "·", "pm": "±", "mp": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠",
+    "times": "×", "cdot": "·", "pm": "±", "mp": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠",
+    "ne": "≠",
     "approx": "≈", "sim": "~", "infty": "∞", "sum": "∑", "int": "∫", "partial": "∂", "rightarrow": "→", "to": "→",
     "leftarrow": "←", "degree": "°", "circ": "°", "prime": "′", "ldots": "…", "dots": "…", "quad": "  ", "div": "÷",
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "eta": "η", "theta": "θ",

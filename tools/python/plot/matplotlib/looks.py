@@ -59,7 +59,8 @@ class Looks:
 
     def tick_params(self, axis="both", **kws):
         names = {"rotation", "labelrotation", "labelsize", "fontsize", "ha", "va", "labelbottom", "labelleft", "length",
-                 "color", "colors", "labelcolor", "width", "direction", "pad", "bottom", "left", "top", "right", "minor",
+                 "color", "colors", "labelcolor", "width", "direction", "pad", "bottom", "left", "top", "right",
+                 "minor",
                  "rotation_mode", "fontweight", "alpha"}  # fmt: skip
         kws = taken("tick_params", kws, names)
         style = {}

@@ -36,7 +36,8 @@ def marker_shape(marker, size):
     shapes = {
         "o": [polygon(20)], "8": [polygon(8, 22.5)], ".": [polygon(14, radius=0.5)], ",": [polygon(4, 45, 0.1)],
         "s": [polygon(4, 45, 1.25)], "D": [polygon(4, 90, 1.3)], "d": [[(x * 0.6, y * 1.2) for x, y in polygon(4)]],
-        "^": [polygon(3, 90, 1.15)], "v": [polygon(3, 270, 1.15)], "<": [polygon(3, 180, 1.15)], ">": [polygon(3, 0, 1.15)],
+        "^": [polygon(3, 90, 1.15)], "v": [polygon(3, 270, 1.15)], "<": [polygon(3, 180, 1.15)], ">": [polygon(3, 0,
+              1.15)],
         "*": [star(5, 0.4)], "p": [polygon(5)], "h": [polygon(6)], "H": [polygon(6, 0)],
     }  # fmt: skip
     if marker in shapes:

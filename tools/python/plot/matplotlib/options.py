@@ -11,15 +11,25 @@ ALIASES = {
 }  # fmt: skip
 # Asked for now and then, without a meaning here; nothing is lost by leaving them out.
 IGNORED = {
-    "antialiased", "rasterized", "picker", "clip_on", "gid", "url", "solid_capstyle", "solid_joinstyle", "dash_capstyle",
+    "antialiased", "rasterized", "picker", "clip_on", "gid", "url", "solid_capstyle", "solid_joinstyle",
+    "dash_capstyle",
     "interpolation", "fontfamily", "family", "fontname", "fontstyle", "style", "markeredgewidth", "log_base", "wrap",
     "which", "plotnonfinite", "fancybox", "shadow", "framealpha", "borderaxespad", "handlelength", "labelspacing",
     "columnspacing", "handletextpad", "borderpad", "scatterpoints", "numpoints", "in_layout", "snap", "math_fontfamily",
     "transparent", "metadata", "pil_kwargs", "orientation_", "emit", "auto",
 }  # fmt: skip
-TEXT = {"fontsize", "ha", "va", "fontweight", "color", "rotation", "alpha", "pad", "loc", "labelpad", "y", "x", "bbox", "fontdict",
+TEXT = {"fontsize", "ha", "va", "fontweight", "color", "rotation", "alpha", "pad", "loc", "labelpad", "y", "x",
+        "bbox", "fontdict",
         "zorder", "linespacing", "rotation_mode", "backgroundcolor", "visible"}  # fmt: skip
-SIZES = {"xx-small": 5.8, "x-small": 6.9, "small": 8.3, "medium": 10.0, "large": 12.0, "x-large": 14.4, "xx-large": 17.3}
+SIZES = {
+    "xx-small": 5.8,
+    "x-small": 6.9,
+    "small": 8.3,
+    "medium": 10.0,
+    "large": 12.0,
+    "x-large": 14.4,
+    "xx-large": 17.3,
+}
 
 
 def taken(what, kws, allowed):

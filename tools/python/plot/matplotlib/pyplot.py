@@ -216,9 +216,12 @@ def _forwarded(name):
     return forwarded
 
 
-for _name in """plot scatter bar barh hist pie boxplot errorbar stem step stackplot imshow fill fill_between semilogx semilogy
-        loglog axhline axvline axhspan axvspan hlines vlines text annotate legend grid margins axis tick_params twinx
-        bar_label""".split():  # fmt: skip
+FORWARDED = """
+    plot scatter bar barh hist pie boxplot errorbar stem step stackplot imshow fill fill_between semilogx
+    semilogy loglog axhline axvline axhspan axvspan hlines vlines text annotate legend grid margins axis
+    tick_params twinx bar_label
+""".split()
+for _name in FORWARDED:
     globals()[_name] = _forwarded(_name)
 matshow = globals()["imshow"]
 
@@ -226,5 +229,7 @@ matshow = globals()["imshow"]
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    known = ", ".join(sorted(key for key in globals() if not key.startswith("_") and key.islower() and key != "nothing"))
+    known = ", ".join(
+        sorted(key for key in globals() if not key.startswith("_") and key.islower() and key != "nothing")
+    )
     raise AttributeError(f"this small matplotlib has no pyplot.{name}; it has {known}")

@@ -4,6 +4,7 @@ It knows nothing of plots or of text; its unit is the point (1/72 inch), y grows
 has the same methods. Cost grows with the ink, not with the area: full pixels are laid as slices.
 """
 
+import functools
 import math
 
 from .png import encode
@@ -191,15 +192,14 @@ class Raster:
             self._pixels[start + channel : end : 3] = part.translate(table)
 
 
-def mixed(value, alpha, kept={}):
+def mixed(value, alpha):
     """What each of 256 values becomes under one of this strength: a table for `translate`."""
-    key = (value, round(alpha * 255))
-    table = kept.get(key)
-    if table is None:
-        if len(kept) > 512:
-            kept.clear()
-        table = kept[key] = bytes(int(old + (value - old) * key[1] / 255 + 0.5) for old in range(256))
-    return table
+    return table_of(value, round(alpha * 255))
+
+
+@functools.lru_cache(512)
+def table_of(value, strength):
+    return bytes(int(old + (value - old) * strength / 255 + 0.5) for old in range(256))
 
 
 def on_pixels(x0, y0, x1, y1, radius):

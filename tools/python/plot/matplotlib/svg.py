@@ -70,7 +70,9 @@ class Svg:
     def text(self, x, y, text, size, color, ha, va, angle, alpha, bold):
         for line, left, down in arranged(text, size, ha, va, angle):
             turn = f"translate({short(x)} {short(y)}) rotate({short(-angle)})"
-            style = f'font-size="{short(size)}" {painted("fill", color, alpha)}' + (' font-weight="bold"' if bold else "")
+            style = f'font-size="{short(size)}" {painted("fill", color, alpha)}' + (
+                ' font-weight="bold"' if bold else ""
+            )
             start = f'x="{short(left)}" y="{short(down)}" xml:space="preserve"'
             self._parts.append(f'<text transform="{turn}" {start} {style}>{escape(plain(line))}</text>')
 

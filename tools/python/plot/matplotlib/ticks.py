@@ -18,7 +18,7 @@ STEPS_MONTHS = [1, 2, 3, 6]
 
 
 def linear(low, high, n_most, least=0.0):
-    """At most about `n_most` numbers between `low` and `high`, at 1, 2, 2.5 or 5 times a power of ten, `least` apart."""
+    """About `n_most` numbers between `low` and `high`, at 1, 2, 2.5 or 5 times a power of ten, `least` apart."""
     step = max(nice_step((high - low) / max(n_most, 1)), least)
     if least == 1.0 and step == 2.5:
         step = 5.0
@@ -49,7 +49,9 @@ def written(values):
             power -= power % 3
     scaled = [value / 10.0**power for value in values]
     step = min((abs(b - a) for a, b in zip(scaled, scaled[1:])), default=abs(scaled[0]) or 1.0)
-    n_decimals = next((n for n in range(10) if all(abs(value - round(value, n)) <= step * 1e-3 for value in scaled)), 10)
+    n_decimals = next(
+        (n for n in range(10) if all(abs(value - round(value, n)) <= step * 1e-3 for value in scaled)), 10
+    )
     texts = [f"{value:.{n_decimals}f}" for value in scaled]
     texts = ["0" if float(text) == 0 and n_decimals == 0 else text.replace("-", MINUS) for text in texts]
     return texts, f"$\\times 10^{{{power}}}$" if power else ""
@@ -112,7 +114,9 @@ def dates(low, high, n_most):
             return values, below([moment(value) for value in values], "%b", "%Y")
     years = max(1, round(nice_step(span / 365.25 / n_most)))
     first = math.ceil(moment(low).year / years) * years
-    values = [to_days(datetime.datetime(year, 1, 1)) for year in range(max(first, 1), min(moment(high).year, 9998) + 1, years)]
+    values = [
+        to_days(datetime.datetime(year, 1, 1)) for year in range(max(first, 1), min(moment(high).year, 9998) + 1, years)
+    ]
     values = [value for value in values if low - 1e-6 <= value <= high + 1e-6]
     return values, [f"{moment(value).year}" for value in values]
 

@@ -6,6 +6,8 @@ It draws nothing. Start at `Units.numbers`; `MAX_POINTS` bounds what one call ma
 import datetime
 import math
 
+from .colors import is_color
+
 MAX_POINTS = 300_000
 EPOCH = datetime.datetime(1970, 1, 1)
 DAY = datetime.timedelta(days=1)
@@ -102,3 +104,19 @@ def pairs(xs, ys, what):
     if len(xs) != len(ys):
         raise ValueError(f"{what}: x has {len(xs)} values and y has {len(ys)}; they must be as many")
     return xs, ys
+
+
+def one_each(value, n):
+    """A list of `n`: of one for all, or of as many as there are, again and again."""
+    if value is None or isinstance(value, str) or is_color(value):
+        return [value] * n
+    values = listed(value)
+    return [values[k % len(values)] for k in range(n)] if values else [None] * n
+
+
+def number_each(value, n):
+    """A list of `n` numbers: one for all, or as many as there are."""
+    values = [number(one) for one in listed(0 if value is None else value)]
+    if len(values) not in (1, n):
+        raise ValueError(f"there are {len(values)} numbers for {n} things; they must be as many, or one for all")
+    return values * n if len(values) == 1 else values
