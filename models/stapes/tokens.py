@@ -90,7 +90,8 @@ def twins(idx):
     if token is None:
         return []
     stem = split(token)[1]
-    spellings = {mark + form for form in {stem, stem.lower(), stem.capitalize()} for mark in (b"", b" ", b".", b"_")}
+    marks = [b""] + [bytes([mark]) for mark in MARKS]
+    spellings = {mark + form for form in {stem, stem.lower(), stem.capitalize(), stem.upper()} for mark in marks}
     return [RANK[spelling] for spelling in spellings if RANK.get(spelling, idx) != idx]
 
 
