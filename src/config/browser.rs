@@ -126,7 +126,7 @@ mod tests {
             ("", &[("EXA_API_KEY", " ")], Err("set up no search engine")),
             ("search = \"exa\"", &[], Err("chosen Exa and not set EXA_API_KEY")),
             ("search = \"searxng\"", &all[1..], Err("not set SEARXNG_URL")),
-            ("", &[("SEARXNG_URL", "nonsense")], Err("`nonsense` is no URL")),
+            ("", &[("SEARXNG_URL", "nonsense")], Err("SEARXNG_URL to what is no http or https URL")),
         ] {
             match (name(text, variables), expect) {
                 (Ok(name), Ok(expect)) => assert_eq!(name, expect, "{text}"),
