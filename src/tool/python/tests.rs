@@ -160,7 +160,8 @@ async fn hostile_cells_end_and_the_next_one_works() {
         ("9**9**9", "stopped after 2s"),
         ("import re\nre.match('(a+)+$', 'a' * 60 + 'b')", "stopped after 2s"),
         ("import time\ntime.sleep(3600)", "stopped after 2s"),
-        ("'a' * 10**10", "MemoryError"),
+        ("'a' * 10**10", "OverflowError"),
+        ("'a' * (2**31 - 100)", "MemoryError"),
         ("x = []\nwhile True: x.append(bytes(10**6))", "MemoryError"),
         ("def f(): f()\nf()", "RecursionError"),
         ("import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()", ""),
@@ -225,16 +226,17 @@ async fn the_language_and_its_library_are_there() {
     let Probes { probe: probes } = toml::from_str(include_str!("../../../tools/python/tests/probes.toml")).unwrap();
     assert!(probes.len() >= 200);
     let mut wrong = Vec::new();
-    let mut python = notebook(&world());
-    for (n, Probe { before, code, expect, contains }) in probes.iter().enumerate() {
-        if n % 50 == 0 {
-            python = notebook(&world());
-        }
+    let python = notebook(&world());
+    for Probe { before, code, expect, contains } in &probes {
+        // Each in an interpreter of its own.
+        let mut session = python.session.lock().await;
+        (session.interpreter, session.is_used) = (None, false);
+        drop(session);
         if let Some(before) = before {
             reply(&python, before).await;
         }
         let text = reply(&python, code).await;
-        let is_right = expect.as_ref().is_none_or(|expect| text == *expect)
+        let is_right = expect.as_ref().is_none_or(|expect| text.trim_end() == expect.trim_end())
             && contains.as_ref().is_none_or(|part| text.contains(part));
         if !is_right {
             wrong.push(format!("{code}\n  gave {text}"));
