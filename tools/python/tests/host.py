@@ -72,7 +72,7 @@ class Interpreter:
         instance = made_by.linker.instantiate(self._store, made_by.component)
         self._run = instance.get_func(self._store, "run")
 
-    def run(self, code, limit=LIMIT, seconds=60):
+    def run(self, code, limit=LIMIT, seconds=600):
         """Runs a cell. Raises `Trap` or `WasmtimeError` when the interpreter ended; then it is of no use any more."""
         self._store.set_epoch_deadline(1)
         alarm = threading.Timer(seconds, self._engine.increment_epoch)
@@ -100,8 +100,15 @@ ENDED = (Trap, WasmtimeError)
 def with_stack(main):
     """Runs `main` in a thread whose stack is larger than WebAssembly's, and exits with what it gives."""
     status = []
+
+    def run():
+        try:
+            status.append(main())
+        except SystemExit as ending:
+            status.append(ending.code)
+
     threading.stack_size(4 * STACK)
-    runner = threading.Thread(target=lambda: status.append(main()))
+    runner = threading.Thread(target=run)
     runner.start()
     runner.join()
     sys.exit(status[0] if status else 1)
