@@ -1,5 +1,6 @@
 //! The index of the user's folders: where it lies, and what reads the documents in them.
 
+use super::pdf::pdf_reader;
 use super::wiring::real;
 use super::{ConfigError, Paths};
 use crate::tool::browser::index::Index;
@@ -13,5 +14,5 @@ pub fn index(paths: &Paths) -> Result<Option<Index>, ConfigError> {
 /// The index, though it may hold nothing yet. Nothing is written before a folder is added.
 pub fn new_index(paths: &Paths) -> Result<Index, ConfigError> {
     let own = paths.all().iter().map(|folder| real(folder)).collect();
-    Ok(Index::open(paths.index(), World::real(), None, own)?)
+    Ok(Index::open(paths.index(), World::real(), pdf_reader(paths), own)?)
 }

@@ -10,6 +10,7 @@ mod index;
 mod mcp;
 mod packages;
 mod paths;
+mod pdf;
 mod project;
 mod terminal;
 mod wiring;

@@ -5,6 +5,7 @@ use super::file::bundled as bundled_policy;
 use super::follow::following;
 use super::index::index;
 use super::paths::{environment, home};
+use super::pdf::pdf_reader;
 use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
@@ -276,7 +277,7 @@ fn trained(
     let index = index(paths)?.map(|index| Arc::new(index) as Arc<dyn Backend>);
     // The embedded model would search the web with no engine to do it.
     let is_of_use = index.is_some() || settings.tools.is_some() || !is_embedded(settings);
-    let browser = browser(settings, paths, world, egress.as_ref(), index, None).filter(|_| is_of_use);
+    let browser = browser(settings, paths, world, egress.as_ref(), index, pdf_reader(paths)).filter(|_| is_of_use);
     let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
     let mut tools = browser.map(browser::tools).unwrap_or_default();
     tools.push(Arc::new(python));

@@ -3,6 +3,7 @@
 //!
 //! `OSSICLE_DEEP=1` takes all of the sample. To see the words that are lost, `OSSICLE_LOST=1`.
 
+mod pdf;
 mod words;
 
 use ossicle::tool::browser::html;

@@ -132,9 +132,14 @@ impl Host {
         declarations.into_iter().map(tool).collect()
     }
 
+    /// A package's component for the program itself, which calls it without a grant.
+    pub(super) fn guest(&self, package: Package) -> Guest {
+        self.loaded(package.manifest, package.component, &Surroundings::simulated())
+    }
+
     /// Whether a package's component can be compiled and gets all that it imports; else why not.
     pub async fn check(&self, package: Package) -> Result<(), ToolError> {
-        self.loaded(package.manifest, package.component, &Surroundings::simulated()).ready().await.map(|_| ())
+        self.guest(package).ready().await.map(|_| ())
     }
 
     /// What a component says of itself, which must be what lies beside it.
@@ -167,8 +172,11 @@ impl Host {
     }
 }
 
+/// A component that calls share.
+pub(super) type Guest = Arc<Loaded>;
+
 /// A package's component, compiled when first needed.
-struct Loaded {
+pub(super) struct Loaded {
     shared: Arc<Shared>,
     manifest: Manifest,
     wants: Capabilities,
@@ -196,22 +204,23 @@ impl Tool for WasmTool {
         if *grant.tool() != self.spec.id {
             return Err(ToolError::Unavailable(format!("the grant is for {}", grant.tool())));
         }
-        self.guest.call(&self.name, &arguments.to_string(), grant, progress).await
+        self.guest.call(&self.name, &arguments.to_string(), Some(grant), progress).await
     }
 }
 
 impl Loaded {
-    async fn call(
+    /// Runs one call. Without a grant the component has its arguments and nothing else.
+    pub(super) async fn call(
         self: &Arc<Self>,
         name: &str,
         arguments: &str,
-        grant: Grant,
+        grant: Option<Grant>,
         progress: &Progress,
     ) -> Result<Output, ToolError> {
         let guest = self.ready().await?;
         let _room = self.shared.room.acquire().await.map_err(|error| ToolError::Unavailable(error.to_string()))?;
         let Limits { memory_mib, output_bytes, data_mib, .. } = self.manifest.limits;
-        let sandbox = Sandbox::new(Some(grant), self.kit.clone(), self.manifest.limits, progress.clone());
+        let sandbox = Sandbox::new(grant, self.kit.clone(), self.manifest.limits, progress.clone());
         let mut store = Store::new(&self.shared.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(self.manifest.limits.n_transferred());

@@ -13,6 +13,7 @@ mod host;
 pub mod interpreter;
 mod pack;
 mod package;
+mod pdf;
 mod sandbox;
 mod store;
 mod ticker;
@@ -23,6 +24,7 @@ pub use host::{Host, Surroundings};
 pub use package::{
     BUNDLED, Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name,
 };
+pub use pdf::Pdf;
 
 #[cfg(test)]
 mod hostile;

@@ -477,7 +477,7 @@ macro_rules! bundle {
     };
 }
 
-bundle!("calc" "clock" "notes" "files" "fetch" "data" "text" "todo");
+bundle!("calc" "clock" "notes" "files" "pdf" "fetch" "data" "text" "todo");
 
 #[cfg(test)]
 mod tests {

@@ -135,6 +135,7 @@ mod tests {
             (include_str!("../../fetch/tools.json"), vec!["fetch"]),
             (include_str!("../../files/tools.json"), vec!["list", "read", "search", "write", "edit"]),
             (include_str!("../../notes/tools.json"), vec!["add", "list", "search"]),
+            (include_str!("../../pdf/tools.json"), vec!["text"]),
             (include_str!("../../text/tools.json"), vec!["match", "replace", "diff", "hash", "encode"]),
             (include_str!("../../todo/tools.json"), vec!["add", "list", "done", "remove"]),
         ] {
