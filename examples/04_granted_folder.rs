@@ -46,15 +46,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         toolbox.register(tool)?;
     }
     let (journal, approver) = (Journal::in_memory(&world).await?, Arc::new(Nobody));
-    let caller = Caller {
-        policy,
-        approver,
-        journal,
-        world,
-        attachments: None,
-        max_time: Duration::from_secs(60),
-        context: Arc::default(),
-    };
+    let (max_time, context) = (Duration::from_secs(60), Arc::default());
+    let caller = Caller { policy, approver, journal, world, attachments: None, max_time, context };
     let write = toolbox.named("files.write").ok_or("it comes along")?;
     for (n, path) in (1..).zip(["drafts/letter.md", "letter.md", "../letter.md"]) {
         let arguments = format!(r##"{{"path": "{path}", "text": "# Dear Ada\n"}}"##);

@@ -48,7 +48,15 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const FORBIDDEN: &[&str] = &["todo!(", "unimplemented!(", "dbg!(", "#[ignore", "fn get_", "FIXME", "XXX"];
 
 /// Methods whose names a trait of another crate prescribes.
-const PRESCRIBED: &[&str] = &["fn get_info(&self)", "fn get_stream("];
+const PRESCRIBED: &[&str] = &[
+    "fn get_info(&self)",
+    "fn get_stream(",
+    "fn get_document(",
+    "fn get_template_contents(",
+    "fn get_directories(",
+    "fn get_flags(",
+    "fn get_type(",
+];
 
 const VAGUE_NAMES: &[&str] = &["common.rs", "util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs"];
 

@@ -35,6 +35,9 @@ const MAX_TEXT: u32 = 32 << 10;
 /// Said where a cell shows nothing, because models take silence for failure.
 const SILENCE: &str = "[no output; print() shows a value]";
 
+/// An interpreter that is being made ready, for all who wait for it.
+type Making = Shared<BoxFuture<'static, Result<Arc<Runtime>, String>>>;
+
 /// CPython for one session.
 pub struct Python {
     spec: ToolSpec,
@@ -43,7 +46,7 @@ pub struct Python {
     /// Compiled components.
     cache: Option<PathBuf>,
     /// Made once, by whoever needs it first; a call that is stopped meanwhile does not stop it.
-    runtime: OnceLock<Shared<BoxFuture<'static, Result<Arc<Runtime>, String>>>>,
+    runtime: OnceLock<Making>,
     session: Mutex<Session>,
 }
 
