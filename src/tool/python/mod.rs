@@ -144,6 +144,9 @@ impl Tool for Python {
             text += "[the interpreter was started anew: the cell before was stopped; variables and imports are gone, files in /mnt/data are not]\n";
         }
         text += &shown(&outcome);
+        if text.is_empty() && files.is_empty() {
+            text += SILENCE;
+        }
         for refusal in refusals {
             end_line(&mut text);
             text += &format!("[{refusal}]");
@@ -166,7 +169,7 @@ fn shown(outcome: &Outcome) -> String {
         end_line(&mut text);
         text += part;
     }
-    if text.is_empty() { SILENCE.into() } else { text }
+    text
 }
 
 fn end_line(text: &mut String) {
