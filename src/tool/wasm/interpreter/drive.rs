@@ -181,7 +181,7 @@ impl Drive {
         }
     }
 
-    /// The files under [`DATA`] that were written since this was last asked, and what was refused, in words.
+    /// The files under `/mnt/data` that were written since this was last asked, and what was refused, in words.
     pub fn take(&mut self) -> (Vec<Attachment>, Vec<String>) {
         let file = |(path, node): (&String, &Node)| match node {
             Node::File(file) if file.is_new.swap(false, Relaxed) => {
