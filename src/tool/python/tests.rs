@@ -10,12 +10,12 @@ fn cache() -> PathBuf {
     std::env::current_exe().unwrap().with_file_name("compiled")
 }
 
-const HERE: &str = "/work";
+const HERE: &str = "/here";
 
 fn world() -> World {
     let world = World::simulated(7);
-    world.disk.write(Path::new("/work/data.csv"), b"city,people\nOslo,700\nBergen,290\n").unwrap();
-    world.disk.write(Path::new("/work/secret/key"), b"hunter2").unwrap();
+    world.disk.write(Path::new("/here/data.csv"), b"city,people\nOslo,700\nBergen,290\n").unwrap();
+    world.disk.write(Path::new("/here/secret/key"), b"hunter2").unwrap();
     world
 }
 
@@ -76,7 +76,7 @@ async fn the_granted_folder_is_there_and_is_never_changed() {
     let made: Vec<_> = output.attachments.iter().map(|file| (file.name.as_str(), file.media_type.as_str())).collect();
     assert_eq!(made, [("data.csv", "text/csv"), ("x.txt", "text/plain")]);
     assert!(output.attachments[0].data.ends_with(b"Bodo,50\n"));
-    assert_eq!(world.disk.read(Path::new("/work/data.csv"), 99).unwrap().len(), 32, "the user's file is as it was");
+    assert_eq!(world.disk.read(Path::new("/here/data.csv"), 99).unwrap().len(), 32, "the user's file is as it was");
     // Changed and removed, the user's own is seen again.
     assert_eq!(reply(&python, "os.remove('data.csv')\nprint(open('data.csv').read().count('\\n'))").await, "3\n");
     let refused = reply(&python, "os.remove('data.csv')").await;
@@ -97,7 +97,7 @@ async fn what_policy_denies_is_denied_to_code_too() {
         "open('/etc/passwd').read()",
         "open('../etc/passwd').read()",
         "open('/mnt/data/../../etc/passwd').read()",
-        "open('/work/data.csv').read()",
+        "open('/here/data.csv').read()",
         "open('/proc/self/environ').read()",
         "import os\nos.listdir('/')",
         "os.symlink('/etc/passwd', 'link')",
