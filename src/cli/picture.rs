@@ -12,16 +12,20 @@ const MAX_SIDE: u32 = 8192;
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Columns and rows of a picture: enough for a chart's letters, and what stood before stays in sight.
-const MAX_COLUMNS: f64 = 100.0;
-const MAX_ROWS: f64 = 40.0;
+const MAX_COLUMNS: usize = 100;
+const MAX_ROWS: usize = 40;
 
-/// Shows a PNG on stdout, which is the terminal.
-pub(super) fn show(png: &[u8], pictures: Pictures, columns: usize) {
+/// Rows that stay free for what stands below it.
+const FREE_ROWS: usize = 3;
+
+/// Shows a PNG on stdout, which is a terminal of so many rows and columns.
+pub(super) fn show(png: &[u8], pictures: Pictures, (rows, columns): (usize, usize)) {
     let Some(picture) = decoded(png).filter(|_| pictures != Pictures::None) else { return };
     // A character is about twice as high as wide.
     let rows_per_column = f64::from(picture.height()) / f64::from(picture.width().max(1)) / 2.0;
-    let columns = (columns as f64).min(MAX_COLUMNS).min(MAX_ROWS / rows_per_column).max(1.0);
-    let rows = (columns * rows_per_column).clamp(1.0, MAX_ROWS);
+    let max_rows = rows.saturating_sub(FREE_ROWS).clamp(1, MAX_ROWS) as f64;
+    let columns = (columns.min(MAX_COLUMNS) as f64).min(max_rows / rows_per_column).max(1.0);
+    let rows = (columns * rows_per_column).clamp(1.0, max_rows);
     let config = viuer::Config {
         absolute_offset: false,
         width: Some(columns as u32),

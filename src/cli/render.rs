@@ -3,7 +3,7 @@
 //! What it is not: it asks nothing and decides nothing. The answer goes to stdout, everything else to stderr. Start at
 //! the [`EventSink`] of [`Screen`].
 
-use super::screen::{Ink, Screen, Section, State, style, terminal_width};
+use super::screen::{Ink, Screen, Section, State, style, terminal_size, terminal_width};
 use super::{picture, terminal};
 use crate::agent::{CallOutcome, Event, EventSink};
 use crate::tool::Attachment;
@@ -97,7 +97,7 @@ impl State {
     pub(super) fn picture(&mut self, file: &Attachment) {
         self.end_section();
         if file.media_type == "image/png" {
-            picture::show(&file.data, self.pictures, terminal_width());
+            picture::show(&file.data, self.pictures, terminal_size());
         }
     }
 

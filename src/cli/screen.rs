@@ -228,7 +228,12 @@ pub(super) fn style(template: &str) -> ProgressStyle {
 }
 
 pub(super) fn terminal_width() -> usize {
-    console::Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+    terminal_size().1
+}
+
+/// Rows and columns.
+pub(super) fn terminal_size() -> (usize, usize) {
+    console::Term::stderr().size_checked().map_or((24, 80), |(rows, columns)| (rows.into(), columns.into()))
 }
 
 /// The log's way to the screen: whole lines, harmless, above whatever is shown.

@@ -7,6 +7,7 @@ use super::paths::environment;
 use super::{Paths, Settings};
 use crate::egress::{Egress, Endpoint};
 use crate::tool::browser::backend::{Backend, Direct, EXA, Exa, PdfReader, SearchApi, Searxng, Web, YOU, You};
+use crate::tool::browser::html::Options;
 use crate::tool::browser::{Browser, Cache};
 use crate::world::World;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ pub struct BrowserSettings {
     pub searxng_url: Option<String>,
     /// Whether pages of the web are kept on disk where their servers allow it; they are when absent.
     pub cache: Option<bool>,
+    /// Whether a page is read without what surrounds its contents: menus, headers, footers. It is read whole when absent.
+    pub main_content: Option<bool>,
 }
 
 /// A search engine of the web.
@@ -50,7 +53,8 @@ pub fn browser(
 ) -> Option<Browser> {
     let mut backends: Vec<_> = index.into_iter().collect();
     if let Some(egress) = egress {
-        let mut direct = Direct::new(egress.clone(), world.clock.clone());
+        let options = Options { main_content: settings.browser.main_content == Some(true) };
+        let mut direct = Direct::new(egress.clone(), world.clock.clone()).with_options(options);
         if !settings.ephemeral && settings.browser.cache != Some(false) {
             direct = direct.with_cache(Cache::new(paths.pages()));
         }

@@ -6,7 +6,7 @@
 mod patterns;
 
 use crate::world::{Directory, Entry, Kind};
-use patterns::{Below, Found, MAX_PATTERNS, Patterns, folded, hides};
+use patterns::{Below, Found, MAX_PATTERNS, Patterns, folded, hides, patterns};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -18,12 +18,35 @@ const NAME: &str = ".ossicleignore";
 /// Bytes of one such file. What is longer is not understood, so it keeps everything.
 const MAX_FILE: usize = 64 << 10;
 
-/// Folders whose files are remembered.
+/// Folders whose files are remembered, and patterns of all these together.
 const MAX_FOLDERS: usize = 20_000;
+const MAX_KNOWN: usize = 100_000;
 
 /// The ignore files that were met, each read once: for a call, or for a walk through a folder. They are read anew by the next.
 #[derive(Default)]
-pub struct IgnoreFiles(Mutex<HashMap<PathBuf, Found>>);
+pub struct IgnoreFiles(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    folders: HashMap<PathBuf, Found>,
+    n_patterns: usize,
+}
+
+impl Known {
+    /// What is known of a folder, or is found out now.
+    fn entry(&mut self, folder: PathBuf, find: impl FnOnce() -> Found) -> Found {
+        if let Some(found) = self.folders.get(&folder) {
+            return found.clone();
+        }
+        let found = find();
+        self.n_patterns += patterns(&found).map_or(0, Patterns::n);
+        if self.folders.len() >= MAX_FOLDERS || self.n_patterns > MAX_KNOWN {
+            *self = Self { folders: HashMap::new(), n_patterns: patterns(&found).map_or(0, Patterns::n) };
+        }
+        self.folders.insert(folder, found.clone());
+        found
+    }
+}
 
 /// A folder in which what its ignore files name is not there for anybody. They count from this folder down.
 pub struct Heeding<'a> {
@@ -90,7 +113,7 @@ impl<'a> Heeding<'a> {
                 Ok(None) => {}
                 Ok(Some(_)) => above.push(Below { n_parts: at.iter().count(), found }),
             }
-            if above.iter().filter_map(Below::patterns).map(Patterns::n).sum::<usize>() > MAX_PATTERNS {
+            if above.iter().filter_map(|below| patterns(&below.found)).map(Patterns::n).sum::<usize>() > MAX_PATTERNS {
                 return Err(denied(format!(
                     "more than {MAX_PATTERNS} patterns of {NAME} files count here, so nothing is shown"
                 )));
@@ -102,15 +125,7 @@ impl<'a> Heeding<'a> {
     fn file_in(&self, folder: &Path) -> Found {
         let key = self.root.join(folder);
         let mut known = self.files.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known.get(&key) {
-            return found.clone();
-        }
-        let found = Found::new(self.read_in(folder));
-        if known.len() >= MAX_FOLDERS {
-            known.clear();
-        }
-        known.insert(key, found.clone());
-        found
+        known.entry(key, || Found::new(self.read_in(folder)))
     }
 
     /// What cannot be read or understood keeps everything: a file that is meant to hide something must not fail open.

@@ -53,15 +53,16 @@ pub(super) struct Below {
     pub(super) found: Found,
 }
 
-impl Below {
-    pub(super) fn patterns(&self) -> Option<&Patterns> {
-        self.found.as_ref().as_ref().ok()?.as_ref()
-    }
+/// What was found, where there is a file that can be understood.
+pub(super) fn patterns(found: &Found) -> Option<&Patterns> {
+    found.as_ref().as_ref().ok()?.as_ref()
+}
 
+impl Below {
     /// What they say of a path in their folder or under it; `None` is nothing.
     fn speak(&self, path: &Path, is_folder: bool, is_folded: bool) -> Option<bool> {
         let parts = path.iter().skip(self.n_parts);
-        let patterns = self.patterns()?;
+        let patterns = patterns(&self.found)?;
         let spoken = match is_folded {
             false => patterns.exact.matched(parts.collect::<PathBuf>(), is_folder),
             true => patterns.folded.matched(parts.map(folded).collect::<PathBuf>(), is_folder),

@@ -39,6 +39,7 @@ pub struct Direct {
     clock: Arc<dyn Clock>,
     cache: Option<Arc<Cache>>,
     pdf: Option<PdfReader>,
+    options: Options,
     /// When a host may be asked again, by the clock's elapsed time.
     hosts: Mutex<HashMap<String, Duration>>,
 }
@@ -46,7 +47,7 @@ pub struct Direct {
 impl Direct {
     /// One that keeps nothing and does not read PDF.
     pub fn new(egress: Egress, clock: Arc<dyn Clock>) -> Self {
-        Self { egress, clock, cache: None, pdf: None, hosts: Mutex::default() }
+        Self { egress, clock, cache: None, pdf: None, options: Options::default(), hosts: Mutex::default() }
     }
 
     /// Keeps pages where their servers allow it.
@@ -59,6 +60,11 @@ impl Direct {
         Self { pdf: Some(pdf), ..self }
     }
 
+    /// Reads pages in this way.
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
     /// The page at a URL, or its source; `None` for what is not of the web.
     pub(super) async fn open(&self, url: &Url, grant: &Grant, view_source: bool) -> Result<Option<Page>, BackendError> {
         if !matches!(url.scheme(), "http" | "https") {
@@ -69,8 +75,8 @@ impl Direct {
         let mut url = url.clone();
         url.set_fragment(None);
         let (url, kept) = self.fetch(url, grant).await?;
-        let pdf = self.pdf.clone();
-        let made = spawn_blocking(move || page(&kept, &url, view_source, pdf.as_ref())).await;
+        let (pdf, options) = (self.pdf.clone(), self.options);
+        let made = spawn_blocking(move || page(&kept, &url, view_source, options, pdf.as_ref())).await;
         made.map_err(|error| BackendError(format!("it cannot be read ({error})")))?.map(Some).map_err(BackendError)
     }
 
@@ -148,10 +154,10 @@ impl Direct {
 }
 
 /// The bytes as a page, or why they are none.
-fn page(kept: &Kept, url: &Url, view_source: bool, pdf: Option<&PdfReader>) -> Result<Page, String> {
+fn page(kept: &Kept, url: &Url, view_source: bool, options: Options, pdf: Option<&PdfReader>) -> Result<Page, String> {
     let (bytes, content_type) = (kept.body.as_slice(), kept.content_type.as_deref());
     match html::kind(content_type, bytes) {
-        Kind::Html if !view_source => Ok(html::page(bytes, content_type, url, Options::default())),
+        Kind::Html if !view_source => Ok(html::page(bytes, content_type, url, options)),
         Kind::Html | Kind::Text => Ok(html::text_page(bytes, content_type, url)),
         Kind::Pdf => {
             let pdf = pdf.ok_or("it is a PDF, and there is nothing here that reads it")?;

@@ -8,7 +8,7 @@ use super::passage::{Passage, passages};
 use super::place::{Place, Writing};
 use super::postings::{Postings, PostingsError, Writer};
 use super::record::{Record, Records};
-use super::walk::{File, LeftOut, MAX_FILE, Reason, walk};
+use super::walk::{File, LeftOut, MAX_FILE, MAX_FILES, Reason, walk};
 use super::{IndexError, Step, Summary};
 use crate::tool::browser::backend::PdfReader;
 use crate::tool::ignored::{Heeding, IgnoreFiles};
@@ -106,21 +106,25 @@ impl Update<'_> {
         let folders = if opened.generation == 0 { all } else { folders };
         let mut summary = Summary { is_complete: true, ..Summary::default() };
         let (mut seen, mut there) = (Vec::new(), BTreeSet::new());
+        let known = |folder: &Path| {
+            opened.records.under(&folder.to_string_lossy()).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
         for folder in all {
-            // What is not looked through is taken to be as it was.
-            let mut keep =
-                || there.extend(opened.records.under(&folder.to_string_lossy()).map(|(name, _)| name.clone()));
             match self.world.disk.folder(folder) {
-                _ if !folders.contains(folder) => keep(),
-                Err(_) if care == Care::Quick => keep(),
+                // What is not looked through is taken to be as it was.
+                _ if !folders.contains(folder) => there.extend(known(folder)),
+                Err(_) if care == Care::Quick => there.extend(known(folder)),
                 Err(error) => summary.left_out.add(Reason::Unreadable, || format!("{}: {error}", folder.display())),
-                Ok(directory) => match self.look(folder, directory, &mut summary.left_out, go_on) {
-                    Some(folder) => seen.push(folder),
-                    None => return Ok(Summary { is_complete: false, ..summary }),
-                },
+                Ok(directory) => {
+                    let room = MAX_FILES.saturating_sub(there.len());
+                    let Some(looked) = self.look(folder, directory, room, &mut summary.left_out, go_on) else {
+                        return Ok(Summary { is_complete: false, ..summary });
+                    };
+                    there.extend(looked.files.iter().map(|file| looked.name(file)));
+                    seen.push(looked);
+                }
             }
         }
-        there.extend(seen.iter().flat_map(|folder| folder.files.iter().map(|file| folder.name(file))));
         let gone: Vec<String> = opened.records.0.keys().filter(|name| !there.contains(*name)).cloned().collect();
         let mut news = Vec::new();
         for folder in &seen {
@@ -151,13 +155,15 @@ impl Update<'_> {
         &self,
         root: &'a Path,
         directory: Box<dyn Directory>,
+        room: usize,
         left_out: &mut LeftOut,
         go_on: &mut GoOn<'_>,
     ) -> Option<Seen<'a>> {
         let ignored = IgnoreFiles::default();
         let is_own = |path: &Path| self.own.contains(&root.join(path));
-        let mut walked =
-            walk(&Heeding::new(directory.as_ref(), root, &ignored), is_own, left_out, |n| go_on(Step::Looking(n)))?;
+        let mut walked = walk(&Heeding::new(directory.as_ref(), root, &ignored), room, is_own, left_out, |n| {
+            go_on(Step::Looking(n))
+        })?;
         walked.retain(|file| {
             let can_read = file.kind != Kind::Pdf || self.pdf.is_some();
             if !can_read {

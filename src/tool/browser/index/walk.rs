@@ -74,10 +74,11 @@ pub(super) struct File {
     pub(super) entry: Entry,
 }
 
-/// The files of a folder by their paths, or as many as an index holds. `is_own` tells what belongs to the program and is not
-/// looked at; `go_on` is asked now and then with the number of files so far, and a no ends it without a result.
+/// The files of a folder by their paths, or as many as there is `room` for. `is_own` tells what belongs to the program and is
+/// not looked at; `go_on` is asked now and then with the number of files so far, and a no ends it without a result.
 pub(super) fn walk(
     directory: &dyn Directory,
+    room: usize,
     is_own: impl Fn(&Path) -> bool,
     left_out: &mut LeftOut,
     mut go_on: impl FnMut(usize) -> bool,
@@ -113,7 +114,7 @@ pub(super) fn walk(
                     left_out.add(Reason::Unreadable, || format!("{}: it lies too deep", shown(&path)));
                 }
                 world::Kind::Folder => folders.push(path),
-                world::Kind::File => match indexed(&path, &entry, files.len()) {
+                world::Kind::File => match indexed(&path, &entry, files.len() < room) {
                     Ok(kind) => files.push(File { path, kind, entry }),
                     Err(reason) => left_out.add(reason, || shown(&path)),
                 },
@@ -124,12 +125,12 @@ pub(super) fn walk(
     Some(files)
 }
 
-/// What a file is read as, or why it is not. `n_files` are there already.
-fn indexed(path: &Path, entry: &Entry, n_files: usize) -> Result<Kind, Reason> {
+/// What a file is read as, or why it is not.
+fn indexed(path: &Path, entry: &Entry, has_room: bool) -> Result<Kind, Reason> {
     match Kind::of(path) {
         None => Err(Reason::OtherKind),
         Some(_) if entry.size > MAX_FILE => Err(Reason::TooLarge),
-        Some(_) if n_files >= MAX_FILES => Err(Reason::TooMany),
+        Some(_) if !has_room => Err(Reason::TooMany),
         Some(kind) => Ok(kind),
     }
 }
@@ -144,11 +145,11 @@ mod tests {
     use crate::tool::ignored::{Heeding, IgnoreFiles};
     use crate::world::{Disk, RealDisk};
 
-    fn walked(root: &Path) -> (Vec<File>, LeftOut) {
+    fn walked(root: &Path, room: usize) -> (Vec<File>, LeftOut) {
         let directory = RealDisk.folder(root).unwrap();
         let (ignored, mut left_out) = (IgnoreFiles::default(), LeftOut::default());
         let heeding = Heeding::new(directory.as_ref(), root, &ignored);
-        let files = walk(&heeding, |path| path == Path::new("own"), &mut left_out, |_| true);
+        let files = walk(&heeding, room, |path| path == Path::new("own"), &mut left_out, |_| true);
         (files.unwrap(), left_out)
     }
 
@@ -180,7 +181,7 @@ mod tests {
             symlink(target, root.join(link)).unwrap();
         }
         assert!(std::process::Command::new("mkfifo").arg(root.join("pipe.md")).status().unwrap().success());
-        let (files, left_out) = walked(&root);
+        let (files, left_out) = walked(&root, MAX_FILES);
         let paths: Vec<_> = files.iter().map(|file| file.path.to_str().unwrap()).collect();
         assert_eq!(paths, ["a/c.txt", "b.md"]);
         let left: Vec<_> = left_out.0.iter().map(|(reason, (n, example))| (*reason, *n, example.as_str())).collect();
@@ -190,6 +191,8 @@ mod tests {
         assert_eq!(left[3], (Reason::Special, 1, "pipe.md"));
         assert!(left[4].0 == Reason::Unreadable && left[4].2.contains("broken/.ossicleignore"), "{left:?}");
         assert_eq!(left.len(), 5);
+        let (files, left_out) = walked(&root, 1);
+        assert_eq!((files.len(), left_out.0[&Reason::TooMany].0), (1, 1));
     }
 
     #[test]
@@ -198,9 +201,9 @@ mod tests {
         let deep = base.path().join("d/".repeat(MAX_DEPTH + 5));
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::write(deep.join("a.md"), "x").unwrap();
-        let (files, mut left_out) = walked(base.path());
+        let (files, mut left_out) = walked(base.path(), MAX_FILES);
         assert!(files.is_empty() && left_out.0[&Reason::Unreadable].1.contains("too deep"));
         let directory = RealDisk.folder(base.path()).unwrap();
-        assert!(walk(directory.as_ref(), |_| false, &mut left_out, |_| false).is_none());
+        assert!(walk(directory.as_ref(), 1, |_| false, &mut left_out, |_| false).is_none());
     }
 }

@@ -39,13 +39,35 @@ pub(super) struct File {
     bytes: Mutex<Vec<u8>>,
     /// Whether it was written since it was last taken.
     is_new: AtomicBool,
-    /// Of the whole drive.
-    used: Arc<AtomicUsize>,
+    room: Arc<Room>,
+}
+
+/// Of the whole drive.
+#[derive(Default)]
+struct Room {
+    /// In bytes.
+    used: AtomicUsize,
+    /// Whether something did not fit. The standard library knows only that a write failed: the reason does not reach it.
+    was_full: AtomicBool,
+}
+
+impl Room {
+    fn take(&self, n_bytes: usize) -> Result<(), ErrorCode> {
+        let fits = |used: usize| used.checked_add(n_bytes).filter(|sum| *sum <= MAX_BYTES);
+        self.used.fetch_update(Relaxed, Relaxed, fits).map(drop).map_err(|_| {
+            self.was_full.store(true, Relaxed);
+            ErrorCode::InsufficientSpace
+        })
+    }
+
+    fn give_back(&self, n_bytes: usize) {
+        self.used.fetch_sub(n_bytes, Relaxed);
+    }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes().len(), Relaxed);
+        self.room.give_back(self.bytes().len());
     }
 }
 
@@ -87,10 +109,9 @@ impl File {
 
     fn resize(&self, bytes: &mut Vec<u8>, length: usize) -> Result<(), ErrorCode> {
         if let Some(more) = length.checked_sub(bytes.len()) {
-            let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= MAX_BYTES);
-            self.used.fetch_update(Relaxed, Relaxed, fits).map_err(|_| ErrorCode::InsufficientSpace)?;
+            self.room.take(more)?;
         } else {
-            self.used.fetch_sub(bytes.len() - length, Relaxed);
+            self.room.give_back(bytes.len() - length);
         }
         bytes.resize(length, 0);
         // Only what is counted is kept.
@@ -152,7 +173,7 @@ pub(super) enum Found {
 /// The disk of one interpreter; it outlives the interpreter.
 pub struct Drive {
     written: BTreeMap<String, Node>,
-    used: Arc<AtomicUsize>,
+    room: Arc<Room>,
     /// Names of further granted folders under [`DATA`], and where they are. The first folder is [`DATA`] itself.
     mounts: Vec<(String, PathBuf)>,
     below: Option<Below>,
@@ -170,7 +191,7 @@ impl Drive {
             let at = if mounts.is_empty() { Some(DATA.to_owned()) } else { (1..100).map(numbered).find(is_free) };
             mounts.extend(at.map(|at| (at, folder)));
         }
-        Self { written: BTreeMap::new(), used: Arc::default(), mounts, below: None, refusals: Vec::new() }
+        Self { written: BTreeMap::new(), room: Arc::default(), mounts, below: None, refusals: Vec::new() }
     }
 
     /// The call whose grant counts from now on; none between calls.
@@ -190,7 +211,11 @@ impl Drive {
             }
             _ => None,
         };
-        (self.written.iter().filter_map(file).collect(), std::mem::take(&mut self.refusals))
+        let files = self.written.iter().filter_map(file).collect();
+        let full =
+            format!("{DATA} and {SCRATCH} are full: cells may keep {} MiB there; remove some files", MAX_BYTES >> 20);
+        let is_full = self.room.was_full.swap(false, Relaxed);
+        (files, std::mem::take(&mut self.refusals).into_iter().chain(is_full.then_some(full)).collect())
     }
 
     pub(super) fn find(&mut self, path: &str) -> Result<Found, ErrorCode> {
@@ -235,6 +260,7 @@ impl Drive {
             Found::Below { n_bytes } => {
                 let n_bytes = if how.truncate { 0 } else { n_bytes };
                 if n_bytes > MAX_BYTES as u64 {
+                    self.room.was_full.store(true, Relaxed);
                     return Err(ErrorCode::InsufficientSpace);
                 }
                 let old = match n_bytes {
@@ -260,7 +286,7 @@ impl Drive {
 
     /// An empty one, not yet anywhere.
     fn new_file(&self) -> Arc<File> {
-        Arc::new(File { bytes: Mutex::default(), is_new: true.into(), used: self.used.clone() })
+        Arc::new(File { bytes: Mutex::default(), is_new: true.into(), room: self.room.clone() })
     }
 
     /// Whether one more thing can be made there.

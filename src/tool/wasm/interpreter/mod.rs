@@ -127,7 +127,7 @@ fn component(engine: &Engine, cache: Option<&Cache>, progress: &Progress) -> Res
             Err(error) => tracing::warn!(%error, "python is compiled anew"),
         }
     }
-    progress.say("is made ready, once on this machine; about half a minute");
+    progress.say("making Python ready, once on this machine; about half a minute");
     let component = zstd::decode_all(COMPONENT).map_err(|error| format!("the embedded interpreter: {error}"))?;
     if sha256(&component) != hash {
         return Err("the embedded interpreter is not the one that its provenance names".into());
