@@ -4,7 +4,8 @@
 
 use super::pattern::Pattern;
 use super::place::{Area, HostPattern, Places, Reach};
-use super::{Effect, Integrity, Policy, ToolId, normal_host};
+use super::redact::{Kind, Rules, UnknownKind};
+use super::{Budget, Confidentiality, Effect, Integrity, Money, Policy, ToolId, normal_host};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -66,24 +67,58 @@ impl Rule {
 }
 
 /// What may be reached at all, whatever the rules say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressRules {
     /// `None` leaves it to the rules.
     pub(super) allow_hosts: Option<Vec<HostPattern>>,
     /// `host:port` of this machine or of its network that tools may reach, which they else may not.
     pub(super) allow_local: Vec<String>,
+    /// What is as confidential as one of these goes to no hosted model, whatever the rules say.
+    pub(super) never_send: Vec<Confidentiality>,
+    /// What is taken out of a text before it leaves.
+    pub(super) redact: Rules,
+    /// Of stricter policies: what may be reached must be so by these too.
+    pub(super) above: Vec<Arc<EgressRules>>,
+}
+
+impl Default for EgressRules {
+    /// What a policy means that says nothing of it: the safe way.
+    fn default() -> Self {
+        Self {
+            allow_hosts: None,
+            allow_local: Vec::new(),
+            never_send: vec![Confidentiality::Secret, Confidentiality::LocalOnly],
+            redact: Rules::all(),
+            above: Vec::new(),
+        }
+    }
 }
 
 impl EgressRules {
     /// Whether the host may be reached, by the rules' leave.
     pub fn allows(&self, host: &str) -> bool {
         self.allow_hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|pattern| pattern.matches(host)))
+            && self.above.iter().all(|other| other.allows(host))
+    }
+
+    /// What is taken out of a text before it goes to a hosted model.
+    pub fn redact(&self) -> &Rules {
+        &self.redact
     }
 
     /// Whether that port of a host may be reached though it is no public one.
     pub fn allows_local(&self, host: &str, port: u16) -> bool {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        self.allow_local.contains(&format!("{host}:{port}"))
+        let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        self.allow_local.contains(&place) && self.above.iter().all(|other| other.allows_local(host, port))
+    }
+
+    /// Both at once: what one of them keeps in stays in.
+    pub(super) fn joined(&self, other: &Arc<Self>) -> Self {
+        let mut joined = self.clone();
+        joined.never_send.extend(&other.never_send);
+        joined.redact = joined.redact.joined(&other.redact);
+        joined.above.push(other.clone());
+        joined
     }
 }
 
@@ -137,6 +172,8 @@ struct File {
     #[serde(default)]
     egress: EgressTable,
     #[serde(default)]
+    budget: BudgetTable,
+    #[serde(default)]
     rule: Vec<RuleTable>,
     #[serde(default)]
     test: Vec<TestTable>,
@@ -147,6 +184,17 @@ struct File {
 struct EgressTable {
     allow_hosts: Option<Vec<Spanned<String>>>,
     allow_local: Vec<Spanned<String>>,
+    never_send: Option<Vec<Confidentiality>>,
+    redact: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BudgetTable {
+    per_call: Option<Spanned<String>>,
+    per_task: Option<Spanned<String>>,
+    per_day: Option<Spanned<String>>,
+    on_unknown_price: Option<Answer>,
 }
 
 #[derive(Deserialize)]
@@ -206,11 +254,14 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
         rules.push(table.into_rule(text).map_err(|(span, message)| wrong(span, message))?);
     }
     let egress = file.egress.into_rules().map_err(|(span, message)| wrong(span, message))?;
+    let budget = file.budget.into_budget().map_err(|(span, message)| wrong(span, message))?;
     let policy = Policy {
         name: name.into(),
         rules: rules.into(),
         egress: Arc::new(egress),
+        budget: Arc::new(budget),
         places: Arc::new(Places::default()),
+        above: Arc::new([]),
     };
     for test in file.test {
         test.run(&policy).map_err(|(span, message)| wrong(span, message))?;
@@ -239,9 +290,31 @@ impl EgressTable {
                 }
             }
         };
+        let kinds = |names| {
+            let kind = |name: &str| name.parse::<Kind>().map_err(|error: UnknownKind| error.to_string());
+            each(names, kind).map(|kinds| kinds.into_iter().collect::<Rules>())
+        };
+        let safe = EgressRules::default();
         Ok(EgressRules {
             allow_hosts: self.allow_hosts.map(|hosts| each(hosts, HostPattern::parse)).transpose()?,
             allow_local: self.allow_local.into_iter().map(address).collect::<Result<_, _>>()?,
+            never_send: self.never_send.unwrap_or(safe.never_send),
+            redact: self.redact.map(kinds).transpose()?.unwrap_or(safe.redact),
+            above: Vec::new(),
+        })
+    }
+}
+
+impl BudgetTable {
+    fn into_budget(self) -> Result<Budget, Wrong> {
+        let money = |text: Option<Spanned<String>>| {
+            text.map(|text| text.get_ref().parse::<Money>().map_err(|message| (text.span(), message))).transpose()
+        };
+        Ok(Budget {
+            per_call: money(self.per_call)?,
+            per_task: money(self.per_task)?,
+            per_day: money(self.per_day)?,
+            on_unknown_price: self.on_unknown_price.unwrap_or(Budget::default().on_unknown_price),
         })
     }
 }

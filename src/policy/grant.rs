@@ -1,6 +1,7 @@
 //! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
 
-use super::{Answer, Call, Effect, HostPattern, Label, Policy, Reach, ToolId, normal_host};
+use super::standing::{Approvals, Standing};
+use super::{Answer, Call, Effect, HostPattern, Label, Policy, Quote, Reach, ToolId, normal_host};
 use async_trait::async_trait;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -229,11 +230,13 @@ pub enum Decision {
 pub struct Pending {
     grant: Grant,
     arguments: String,
+    quote: Option<Quote>,
 }
 
 impl Pending {
     pub(super) fn new(call: &Call<'_>, rule: &str, reach: Reach, policy: Policy) -> Self {
-        Self { grant: Grant::new(call, rule, reach, policy), arguments: call.arguments.to_string() }
+        let (arguments, quote) = (call.arguments.to_string(), call.quote.cloned());
+        Self { grant: Grant::new(call, rule, reach, policy), arguments, quote }
     }
 
     /// The tool that would be called.
@@ -251,6 +254,11 @@ impl Pending {
         &self.arguments
     }
 
+    /// What it would send and cost, when it is for a hosted model.
+    pub fn quote(&self) -> Option<&Quote> {
+        self.quote.as_ref()
+    }
+
     /// What it would be given.
     pub fn capabilities(&self) -> &Capabilities {
         &self.grant.capabilities
@@ -266,10 +274,24 @@ impl Pending {
         self.grant.rule()
     }
 
-    /// Asks. Only the approver's yes turns this into a grant.
+    /// Asks. Only the approver's yes turns this into a grant, one for the session or for this call.
     pub async fn ask(self, approver: &dyn Approver) -> Result<Grant, Denial> {
+        self.ask_within(approver, &Approvals::default()).await
+    }
+
+    /// Asks, unless a yes for the session covers it; such a yes is remembered in `approvals`.
+    pub async fn ask_within(self, approver: &dyn Approver, approvals: &Approvals) -> Result<Grant, Denial> {
+        let Grant { tool, rule, reach, context, .. } = &self.grant;
+        let needed = Standing::needed(tool, rule, reach, context, self.quote.as_ref());
+        if needed.as_ref().is_some_and(|needed| approvals.cover(needed)) {
+            return Ok(Grant { approved: true, ..self.grant });
+        }
         let reason = match approver.approve(&self).await {
             Approval::Yes => return Ok(Grant { approved: true, ..self.grant }),
+            Approval::Session => {
+                needed.into_iter().for_each(|needed| approvals.remember(needed));
+                return Ok(Grant { approved: true, ..self.grant });
+            }
             Approval::No(word) => Reason::Person(word),
             Approval::NobodyThere => Reason::NobodyThere,
         };
@@ -289,6 +311,8 @@ pub trait Approver: Send + Sync {
 pub enum Approval {
     /// This call, once.
     Yes,
+    /// This call, and those like it for the rest of the session.
+    Session,
     /// No, with a word to the model where there is one.
     No(Option<String>),
     /// There is nobody to ask.
@@ -355,6 +379,7 @@ mod tests {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            quote: None,
         };
         let pending = Pending::new(&call, "writes", Reach::default(), Policy::default());
         assert_eq!(pending.arguments(), r#"{"text":"a\u001b[2J"}"#, "an approver sees everything, escaped");
@@ -366,6 +391,7 @@ mod tests {
     async fn only_a_yes_becomes_a_grant() {
         let grant = ask(Approval::Yes).await.unwrap();
         assert_eq!((grant.rule(), grant.approved(), grant.capabilities().words().len()), ("writes", true, 1));
+        assert!(ask(Approval::Session).await.unwrap().approved());
         for (approval, word) in [
             (Approval::No(None), "denied by the user;"),
             (Approval::No(Some("use the other list".into())), "use the other list"),

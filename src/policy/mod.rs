@@ -3,19 +3,27 @@
 //! What it is not: it runs nothing, asks nobody and reads no file of its own; an [`Approver`] asks, and `config` reads.
 //! Start at [`Policy::decide`]; a [`Grant`] is the only way to a tool's `call`, and only this module can make one.
 
+mod budget;
+mod confidentiality;
 mod file;
 mod grant;
 mod label;
 mod pattern;
 mod place;
+mod quote;
 #[cfg(test)]
 mod reaching;
+pub mod redact;
+mod standing;
 
-pub use file::EgressRules;
-pub use file::{Answer, PolicyError, Rule};
+pub use budget::{Budget, Money};
+pub use confidentiality::Confidentiality;
+pub use file::{Answer, EgressRules, PolicyError, Rule};
 pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Folder, Grant, Pending, Reason};
 pub use label::{Integrity, Label};
 pub use place::{HostPattern, Places, Reach};
+pub use quote::Quote;
+pub use standing::Approvals;
 
 use serde_json::Value;
 use std::fmt;
@@ -98,6 +106,9 @@ impl fmt::Display for Effect {
     }
 }
 
+/// What decides where something is too confidential to leave.
+const NEVER_SEND: &str = "egress.never_send";
+
 /// A call, as policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -113,6 +124,8 @@ pub struct Call<'a> {
     pub targets: &'a Targets,
     /// What the model has read so far.
     pub context: &'a Label,
+    /// What it would send and cost, when it is for a hosted model.
+    pub quote: Option<&'a Quote>,
 }
 
 /// The names of the arguments, strings or arrays of them, that say where a call reaches.
@@ -157,7 +170,10 @@ pub struct Policy {
     name: Arc<str>,
     rules: Arc<[Rule]>,
     egress: Arc<EgressRules>,
+    budget: Arc<Budget>,
     places: Arc<Places>,
+    /// Other policies whose answers count as well: what any of them is stricter about holds.
+    above: Arc<[Policy]>,
 }
 
 /// The policies that come with the program, by name.
@@ -209,6 +225,15 @@ impl Policy {
         self
     }
 
+    /// The policy made stricter by another: of two answers the stronger one holds, of two limits the lower. Nothing that this one
+    /// forbids becomes allowed by it.
+    pub fn under(mut self, other: Self) -> Self {
+        self.egress = Arc::new(self.egress.joined(&other.egress));
+        self.budget = Arc::new(self.budget.joined(&other.budget));
+        self.above = self.above.iter().cloned().chain([other]).collect();
+        self
+    }
+
     /// What its variables mean.
     pub fn places(&self) -> &Places {
         &self.places
@@ -219,10 +244,19 @@ impl Policy {
         &self.egress
     }
 
+    /// What may be spent.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// The one place where a call is allowed, asked about or denied.
     pub fn decide(&self, call: &Call<'_>) -> Decision {
         let reach = call.targets.reach(call.arguments, &self.places);
-        let (answer, rule) = self.ruling(call.tool, call.effect, &reach, call.context.integrity());
+        let ruling = self.ruling(call.tool, call.effect, &reach, call.context.integrity());
+        let (answer, rule) = match call.quote {
+            Some(quote) => self.stricter(ruling, quote),
+            None => ruling,
+        };
         tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
         match answer {
             Answer::Allow => Decision::Allow(Grant::new(call, rule, reach, self.clone())),
@@ -231,11 +265,27 @@ impl Policy {
         }
     }
 
+    /// A rule's answer, or what the budget and the rules of egress say of an offer when that is stricter.
+    fn stricter<'a>(&'a self, ruling: (Answer, &'a str), quote: &Quote) -> (Answer, &'a str) {
+        // What is more confidential than what must not leave must not leave either.
+        if self.egress.never_send.iter().any(|least| quote.confidentiality >= *least) {
+            return (Answer::Deny, NEVER_SEND);
+        }
+        let judged = quote.judged(&self.budget);
+        if judged.0 > ruling.0 { judged } else { ruling }
+    }
+
     /// The answer to a call that reaches so far, and the rule that gives it: of several the one whose id comes first,
     /// whatever the file's order.
     ///
     /// A deny or ask holds as soon as it touches any path or host of the call; what lets a call happen must cover all of them.
     pub fn ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach, context: Integrity) -> (Answer, &str) {
+        let own = self.own_ruling(tool, effect, reach, context);
+        let others = self.above.iter().map(|other| other.ruling(tool, effect, reach, context));
+        others.fold(own, |strictest, other| if other.0 > strictest.0 { other } else { strictest })
+    }
+
+    fn own_ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach, context: Integrity) -> (Answer, &str) {
         let speaking = |rule: &&Rule| rule.speaks_of(tool, effect, context);
         let first = |is_meant: &dyn Fn(&Rule) -> bool| {
             let rules = self.rules.iter().filter(speaking).filter(|rule| is_meant(rule));
@@ -253,6 +303,24 @@ impl Policy {
         }
     }
 
+    /// The rules that have a say in a call, each with its answer: the deciding one first.
+    pub fn explain(&self, call: &Call<'_>) -> Explained {
+        let reach = call.targets.reach(call.arguments, &self.places);
+        let ruling = |policy: &Self| {
+            let ruling = policy.ruling(call.tool, call.effect, &reach, call.context.integrity());
+            let (answer, rule) = call.quote.map_or(ruling, |quote| policy.stricter(ruling, quote));
+            (answer, rule.to_owned())
+        };
+        let (answer, rule) = ruling(self);
+        let speaks =
+            |rule: &&Rule| rule.speaks_of(call.tool, call.effect, call.context.integrity()) && rule.touches(&reach);
+        let all = self.rules.iter().chain(self.above.iter().flat_map(|other| other.rules.iter()));
+        let rules = all.filter(speaks).map(|rule| (rule.id.clone(), rule.answer, rule.line)).collect();
+        let without =
+            Self { rules: self.rules.iter().filter(|other| other.id != rule).cloned().collect(), ..self.clone() };
+        Explained { answer, rules, otherwise: ruling(&without), rule }
+    }
+
     /// Whether no tool of a package, whatever it does, may ever be called.
     pub fn denies_all_of(&self, package: &str) -> bool {
         let is_whole = |rule: &Rule| {
@@ -260,6 +328,7 @@ impl Policy {
         };
         let covers = |rule: &Rule| rule.tools.is_empty() || rule.tools.iter().any(|pattern| pattern.covers(package));
         self.rules.iter().any(|rule| rule.answer == Answer::Deny && is_whole(rule) && covers(rule))
+            || self.above.iter().any(|other| other.denies_all_of(package))
     }
 
     /// In a word, what it says to a tool's calls: the answer, or on what it depends.
@@ -323,6 +392,19 @@ impl Rule {
     }
 }
 
+/// Why a call is answered as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The answer.
+    pub answer: Answer,
+    /// The rule, or the part of the policy, that decides.
+    pub rule: String,
+    /// All rules that speak of the call, with their answers and their lines, from 1.
+    pub rules: Vec<(String, Answer, usize)>,
+    /// The answer without the deciding rule, and what would decide then.
+    pub otherwise: (Answer, String),
+}
+
 /// A rule that names no tool there is: a slip of the pen, or a tool that is merely absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -345,172 +427,4 @@ impl fmt::Display for Warning {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn id(text: &str) -> ToolId {
-        text.parse().unwrap()
-    }
-
-    fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
-        let (wants, targets) = (Capabilities::default(), Targets::default());
-        let call = Call {
-            tool: &id(tool),
-            effect,
-            arguments: &Value::Null,
-            wants: &wants,
-            targets: &targets,
-            context: Label::trusted(),
-        };
-        match policy.decide(&call) {
-            Decision::Allow(_) => "allow",
-            Decision::Ask(_) => "ask",
-            Decision::Deny(_) => "deny",
-        }
-    }
-
-    #[test]
-    fn every_bundled_policy_loads_and_has_examples() {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies")).unwrap();
-        let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        let mut bundled: Vec<String> = BUNDLED.iter().map(|(name, _)| format!("{name}.toml")).collect();
-        bundled.sort();
-        assert_eq!(files, bundled, "every file of policies/ is bundled");
-        for (name, text) in BUNDLED {
-            if let Err(error) = Policy::parse(name, text) {
-                panic!("{error}");
-            }
-            assert!(text.matches("[[test]]").count() >= 5, "{name} shows what it does by examples");
-        }
-    }
-
-    #[test]
-    fn the_default_lets_tools_look_asks_before_writes_and_lets_nothing_out() {
-        let policy = Policy::default();
-        assert_eq!(answer(&policy, "calc.calc", Effect::Pure), "allow");
-        assert_eq!(answer(&policy, "notes.list", Effect::Read), "allow");
-        assert_eq!(answer(&policy, "notes.add", Effect::Write), "ask");
-        assert_eq!(answer(&policy, "mail.send", Effect::Send), "deny");
-        assert_eq!(answer(&policy, "cloud.ask", Effect::Cloud), "deny");
-    }
-
-    #[test]
-    fn an_empty_policy_denies_everything() {
-        let policy = Policy::parse("p", "version = 1").unwrap();
-        for effect in Effect::ALL {
-            assert_eq!(answer(&policy, "calc.calc", effect), "deny");
-        }
-    }
-
-    #[test]
-    fn a_grant_holds_what_the_call_wants_and_remembers_its_rule() {
-        let policy =
-            Policy::parse("p", "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"").unwrap();
-        let wants = Capabilities { clock: true, file: Some(PathBuf::from("/notes.md")), ..Capabilities::default() };
-        let (tool, targets) = (id("notes.add"), Targets::default());
-        let call = Call {
-            tool: &tool,
-            effect: Effect::Write,
-            arguments: &Value::Null,
-            wants: &wants,
-            targets: &targets,
-            context: Label::trusted(),
-        };
-        let Decision::Allow(grant) = policy.decide(&call) else { panic!("allowed") };
-        assert_eq!((grant.tool(), grant.capabilities()), (&tool, &wants));
-        assert_eq!((grant.rule(), grant.approved()), ("all", false));
-    }
-
-    #[test]
-    fn rules_that_name_no_known_tool_are_warned_of() {
-        let text = "version = 1\n[[rule]]\nid = \"typo\"\ntools = [\"notes.*\", \"ntoes.*\", \"mcp__*.*\", \"*\"]\ndecision = \"deny\"";
-        let warnings = Policy::parse("p", text).unwrap().check(&[id("notes.add")]);
-        assert_eq!(warnings, [Warning { rule: "typo".into(), pattern: "ntoes.*".into(), line: 3 }]);
-        assert!(warnings[0].to_string().contains("ntoes.*"));
-    }
-
-    fn rules() -> impl Strategy<Value = Vec<Rule>> {
-        let patterns = vec!["*", "notes.*", "notes.add", "*.add", "calc.calc", "x.y"];
-        let tools = prop::collection::vec(prop::sample::select(patterns), 0..3);
-        let effects = prop::collection::vec(prop::sample::select(&Effect::ALL[..]), 0..3);
-        let answers = prop::sample::select(vec![Answer::Allow, Answer::Ask, Answer::Deny]);
-        prop::collection::vec((tools, effects, answers), 0..7).prop_map(|rules| {
-            let rule = |(n, (tools, effects, answer)): (usize, (Vec<&str>, Vec<Effect>, Answer))| Rule {
-                id: format!("r{n}"),
-                tools: tools.into_iter().map(|text| pattern::Pattern::parse(text).unwrap()).collect(),
-                effects,
-                within: Vec::new(),
-                hosts: Vec::new(),
-                context: None,
-                answer,
-                line: n,
-            };
-            rules.into_iter().enumerate().map(rule).collect()
-        })
-    }
-
-    fn calls() -> impl Strategy<Value = (ToolId, Effect)> {
-        let tools = prop::sample::select(vec!["notes.add", "notes.list", "calc.calc", "clock.add", "other.tool"]);
-        (tools.prop_map(id), prop::sample::select(&Effect::ALL[..]))
-    }
-
-    fn with(rules: Vec<Rule>) -> Policy {
-        Policy { rules: rules.into(), ..Policy::default() }
-    }
-
-    #[test]
-    fn what_strangers_wrote_makes_rules_stricter_and_never_laxer() {
-        let policy = |rules: &str| Policy::parse("test", &format!("version = 1\n{rules}"));
-        let text = "[[rule]]\nid = \"mine\"\ntools = [\"mail.send\"]\ndecision = \"allow\"\n\
-                    [[rule]]\nid = \"strangers\"\ncontext = \"untrusted\"\neffects = [\"send\"]\ndecision = \"ask\"\n\
-                    [[rule]]\nid = \"alone\"\ntools = [\"post.card\"]\ncontext = \"trusted\"\ndecision = \"allow\"\n\
-                    [[test]]\ncall = { tool = \"mail.send\", effect = \"send\", context = \"untrusted\" }\nexpect = \"ask\"\n";
-        let (parsed, reach) = (policy(text).unwrap(), Reach::default());
-        for (tool, context, answer) in [
-            ("mail.send", Integrity::Trusted, (Answer::Allow, "mine")),
-            ("mail.send", Integrity::Untrusted, (Answer::Ask, "strangers")),
-            ("other.send", Integrity::Untrusted, (Answer::Deny, "default")),
-            ("post.card", Integrity::Trusted, (Answer::Allow, "alone")),
-            ("post.card", Integrity::Untrusted, (Answer::Deny, "default")),
-        ] {
-            assert_eq!(parsed.ruling(&id(tool), Effect::Send, &reach, context), answer, "{tool} {context:?}");
-        }
-        let lax = "[[rule]]\nid = \"r\"\ntools = [\"*\"]\ncontext = \"untrusted\"\ndecision = \"allow\"\n";
-        assert!(policy(lax).unwrap_err().to_string().contains("allows nothing"));
-        let read = Label::untrusted("browser.open");
-        let (wants, targets, tool) = (Capabilities::default(), Targets::default(), id("mail.send"));
-        let arguments = Value::Null;
-        let call = Call {
-            tool: &tool,
-            effect: Effect::Send,
-            arguments: &arguments,
-            wants: &wants,
-            targets: &targets,
-            context: &read,
-        };
-        let Decision::Ask(pending) = parsed.decide(&call) else { panic!("a page was read") };
-        assert_eq!(pending.context(), &read);
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_rules_means_nothing(
-            (rules, shuffled) in rules().prop_flat_map(|rules| (Just(rules.clone()), Just(rules).prop_shuffle())),
-            (tool, effect) in calls(),
-        ) {
-            let (one, other) = (with(rules), with(shuffled));
-            let (reach, context) = (Reach::default(), Integrity::Trusted);
-            prop_assert_eq!(one.ruling(&tool, effect, &reach, context), other.ruling(&tool, effect, &reach, context));
-        }
-
-        #[test]
-        fn the_strongest_rule_that_speaks_wins(rules in rules(), (tool, effect) in calls()) {
-            let policy = with(rules);
-            let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect, Integrity::Trusted)).map(|rule| rule.answer);
-            let strongest = speaking.max().unwrap_or(Answer::Deny);
-            prop_assert_eq!(policy.ruling(&tool, effect, &Reach::default(), Integrity::Trusted).0, strongest);
-        }
-    }
-}
+mod tests;
