@@ -4,13 +4,16 @@
 //! Start at [`Journal::append`], which returns only when the record is safe; [`record`] says what is written, [`replay`]
 //! reads it back, and [`store`] is where it lies.
 
+pub mod ledger;
 pub mod record;
 pub mod replay;
 pub mod store;
+pub mod tasks;
 
 pub use record::{CallEnd, Origin, Record};
 pub use replay::{Entry, Replay};
 pub use store::{MemoryStore, SqliteStore, Store, Summary};
+pub use tasks::{NewTask, Task, TaskId, TaskStore};
 
 use crate::egress::{Ledger, LedgerError};
 use crate::world::{Clock, Random, World};
@@ -124,7 +127,8 @@ impl Journal {
     /// Writes a record. When this returns `Ok`, a crash of the program or of the machine does not lose it.
     pub async fn append(&self, record: Record) -> Result<(), JournalError> {
         let Session { id, store, clock, .. } = self.0.as_ref();
-        store.append(id, clock.now(), record::encode(&record)).await
+        let is_sealed = matches!(record, Record::Egress(_));
+        store.append(id, clock.now(), record::encode(&record), is_sealed).await
     }
 
     /// Everything that was written so far.
@@ -189,7 +193,7 @@ mod tests {
             // The wall clock is set back by a day before each record but the first.
             let at = world.clock.now() - Duration::from_secs(86_400 * n as u64);
             let record = Record::TurnStarted { text: text.into() };
-            journal.0.store.append(journal.session_id(), at, record::encode(&record)).await.unwrap();
+            journal.0.store.append(journal.session_id(), at, record::encode(&record), false).await.unwrap();
         }
         let texts: Vec<Record> =
             journal.replay().await.unwrap().entries.into_iter().map(|entry| entry.record).collect();

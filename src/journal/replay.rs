@@ -111,7 +111,7 @@ mod tests {
     async fn replay(bodies: &[String]) -> Result<Replay, JournalError> {
         let store = MemoryStore::default();
         for body in bodies {
-            store.append("s", SystemTime::UNIX_EPOCH, body.clone()).await.unwrap();
+            store.append("s", SystemTime::UNIX_EPOCH, body.clone(), false).await.unwrap();
         }
         Replay::read(&store, "s").await
     }

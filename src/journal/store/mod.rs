@@ -4,6 +4,7 @@
 
 mod lock;
 mod sqlite;
+mod tasks;
 
 pub use sqlite::SqliteStore;
 
@@ -21,8 +22,9 @@ pub trait Store: Send + Sync {
     /// A `new` session must not exist yet, or that is [`JournalError::Locked`] too; another must exist.
     async fn lease(&self, session: &str, new: bool) -> Result<Lease, JournalError>;
 
-    /// Adds a row at the end of `session`, making it when it is the first. Returns when the row is safe.
-    async fn append(&self, session: &str, at: SystemTime, body: String) -> Result<(), JournalError>;
+    /// Adds a row at the end of `session`, making it when it is the first, and to the ledger too where `is_sealed` says so.
+    /// Returns when the row is safe.
+    async fn append(&self, session: &str, at: SystemTime, body: String, is_sealed: bool) -> Result<(), JournalError>;
 
     /// All rows of `session`, in order.
     async fn read(&self, session: &str) -> Result<Vec<Row>, JournalError>;
@@ -98,7 +100,8 @@ impl Store for MemoryStore {
         Ok(Box::new(MemoryLease { session: session.to_owned(), memory: self.0.clone() }))
     }
 
-    async fn append(&self, session: &str, at: SystemTime, body: String) -> Result<(), JournalError> {
+    /// There is no ledger: it would be gone with the session.
+    async fn append(&self, session: &str, at: SystemTime, body: String, _is_sealed: bool) -> Result<(), JournalError> {
         let mut memory = held(&self.0);
         let rows = memory.sessions.entry(session.to_owned()).or_default();
         rows.push(Row { seq: rows.len() as u64 + 1, at, body });
@@ -133,7 +136,7 @@ mod tests {
         let lease = store.lease("a", true).await.unwrap();
         assert!(matches!(store.lease("a", true).await, Err(JournalError::Locked { .. })));
         assert_eq!(store.sessions().await.unwrap(), [], "a session without a row is none");
-        store.append("a", at, "one \u{0} ü".into()).await.unwrap();
+        store.append("a", at, "one \u{0} ü".into(), false).await.unwrap();
         let error = store.lease("a", false).await.err().unwrap();
         assert_eq!(error, JournalError::Locked { session: "a".into(), process: Some(std::process::id()) });
         drop(lease);
@@ -143,13 +146,13 @@ mod tests {
         let appends: Vec<_> = (0..20)
             .map(|n| {
                 let store = store.clone();
-                tokio::spawn(async move { store.append("a", at, n.to_string()).await })
+                tokio::spawn(async move { store.append("a", at, n.to_string(), true).await })
             })
             .collect();
         for append in appends {
             append.await.unwrap().unwrap();
         }
-        store.append("b", at, "other".into()).await.unwrap();
+        store.append("b", at, "other".into(), false).await.unwrap();
         let rows = store.read("a").await.unwrap();
         assert_eq!(rows[0], Row { seq: 1, at, body: "one \u{0} ü".into() });
         assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=21).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 //! Readers never wait, writers of different sessions take turns for as long as a commit lasts. Start at [`SqliteStore::open`].
 
 use super::lock::SessionLock;
-use super::{JournalError, Lease, Row, Store, Summary};
+use super::{JournalError, Lease, Row, Store, Summary, tasks};
 use crate::journal::{from_milliseconds, milliseconds};
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
@@ -18,7 +18,7 @@ pub struct SqliteStore {
 }
 
 /// The version of the tables, kept in SQLite's `user_version`.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 const TABLES: &str = "
     CREATE TABLE session (id TEXT PRIMARY KEY, created_ms INTEGER NOT NULL) STRICT;
@@ -53,6 +53,9 @@ impl SqliteStore {
             if version == 0 {
                 transaction.execute_batch(TABLES)?;
             }
+            if version < SCHEMA {
+                transaction.execute_batch(tasks::TABLES)?;
+            }
             transaction.commit()?;
             Ok((connection, version))
         };
@@ -64,7 +67,7 @@ impl SqliteStore {
     }
 
     /// Runs `work` where it may block.
-    async fn run<T: Send + 'static>(
+    pub(in crate::journal) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
@@ -135,7 +138,7 @@ impl Store for SqliteStore {
         Ok(Box::new(lock))
     }
 
-    async fn append(&self, session: &str, at: SystemTime, body: String) -> Result<(), JournalError> {
+    async fn append(&self, session: &str, at: SystemTime, body: String, is_sealed: bool) -> Result<(), JournalError> {
         let (session, at) = (session.to_owned(), milliseconds(at));
         self.run(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -148,6 +151,9 @@ impl Store for SqliteStore {
             transaction
                 .prepare_cached("INSERT INTO record VALUES (?, ?, ?, ?)")?
                 .execute(params![session, seq, at, body])?;
+            if is_sealed {
+                tasks::enter(&transaction, at, &session, &body)?;
+            }
             transaction.commit()
         })
         .await
@@ -294,10 +300,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("sessions.sqlite")).unwrap();
         store.run(|connection| connection.pragma_update(None, "max_page_count", 8)).await.unwrap();
-        store.append("s", SystemTime::now(), "small".into()).await.unwrap();
-        let error = store.append("s", SystemTime::now(), "x".repeat(100_000)).await.unwrap_err();
+        store.append("s", SystemTime::now(), "small".into(), false).await.unwrap();
+        let error = store.append("s", SystemTime::now(), "x".repeat(100_000), false).await.unwrap_err();
         assert_eq!(error, JournalError::Full { path: store.path.clone() });
-        store.append("s", SystemTime::now(), "small too".into()).await.unwrap();
+        store.append("s", SystemTime::now(), "small too".into(), false).await.unwrap();
         assert_eq!(store.read("s").await.unwrap().len(), 2);
     }
 
