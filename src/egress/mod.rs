@@ -2,7 +2,8 @@
 //!
 //! What it is not: a place for policy; it asks the grant at each hop. There are no proxies, no cookies and no client that
 //! follows redirects by itself. Start at [`Egress::fetch`] for what tools and models name, at [`Egress::send`] for the
-//! user's own servers; [`is_public`] says which addresses others may name.
+//! user's own servers, at [`Egress::send_for`] for those of them that a call has to be allowed to reach; [`is_public`] says
+//! which addresses others may name.
 
 mod ledger;
 mod url;
@@ -98,7 +99,15 @@ pub enum EgressError {
     /// The request makes no sense.
     #[error("{0}")]
     Malformed(String),
-    /// Nothing usable answered.
+    /// No connection came about, so not a byte of the request left.
+    #[error("{host} cannot be reached: {cause}")]
+    NotConnected {
+        /// The host.
+        host: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// Nothing usable answered; what was sent may have arrived.
     #[error("{host} cannot be reached: {cause}")]
     Unreachable {
         /// The host.
@@ -179,12 +188,33 @@ impl Egress {
         if !endpoint.covers(&request.url) {
             return Err(EgressError::Refused(format!("{} is not {}", request.url, endpoint)));
         }
+        self.streamed(request, &Account { sender, rule: "configuration", is_approved: false }).await
+    }
+
+    /// As [`send`](Self::send), under a grant: it goes to the user's own server, which the call must be allowed to reach, and
+    /// the ledger says for which tool and by which rule. A caller that stops waiting leaves a line without an answer in the
+    /// ledger, which is what is known then.
+    pub async fn send_for(
+        &self,
+        endpoint: &Endpoint,
+        request: Request,
+        grant: &Grant,
+    ) -> Result<Streamed, EgressError> {
+        if !endpoint.covers(&request.url) {
+            return Err(EgressError::Refused(format!("{} is not {}", request.url, endpoint)));
+        }
+        grant.may_reach(&request.url).map_err(EgressError::Refused)?;
+        let sender = grant.tool().to_string();
+        self.streamed(request, &Account { sender: &sender, rule: grant.rule(), is_approved: grant.approved() }).await
+    }
+
+    /// Sends to what the user configured. An error of the ledger's says that nothing was sent.
+    async fn streamed(&self, request: Request, account: &Account<'_>) -> Result<Streamed, EgressError> {
         let addresses = self.addresses(&request.url, true).await?;
-        let account = Account { sender, rule: "configuration", is_approved: false };
-        let (id, answer) = self.sent(&request, &addresses, None, &account).await?;
+        let (id, answer) = self.sent(&request, &addresses, None, account).await?;
         let status = answer.status().as_u16();
-        self.record(Entry::Answered { id, status: Some(status), n_bytes: answer.content_length(), error: None })
-            .await?;
+        let entry = Entry::Answered { id, status: Some(status), n_bytes: answer.content_length(), error: None };
+        self.0.ledger.record(entry).await.map_err(|error| unrecorded(&request.url, &error))?;
         Ok(Streamed { status, headers: headers(answer.headers()), body: answer })
     }
 
@@ -192,7 +222,7 @@ impl Egress {
     async fn addresses(&self, url: &Url, is_local: bool) -> Result<Vec<SocketAddr>, EgressError> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(0);
-        let unreachable = |cause: String| EgressError::Unreachable { host: host.to_owned(), cause };
+        let unreachable = |cause: String| EgressError::NotConnected { host: host.to_owned(), cause };
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses =
             self.0.world.network.resolve(bare, port).await.map_err(|error| unreachable(error.to_string()))?;
@@ -244,8 +274,8 @@ impl Egress {
             Ok(answer) => Ok((id, answer)),
             Err(error) => {
                 let error = explained(&error, url, time);
-                self.record(Entry::Answered { id, status: None, n_bytes: None, error: Some(error.to_string()) })
-                    .await?;
+                let entry = Entry::Answered { id, status: None, n_bytes: None, error: Some(error.to_string()) };
+                self.0.ledger.record(entry).await.map_err(|error| unrecorded(url, &error))?;
                 Err(error)
             }
         }
@@ -359,14 +389,24 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 /// An error of the client's in words: the innermost cause, which says what happened.
 fn explained(error: &reqwest::Error, url: &Url, time: Option<Duration>) -> EgressError {
     let host = url.host_str().unwrap_or_default().to_owned();
-    if error.is_timeout() {
+    if error.is_timeout() && !error.is_connect() {
         return EgressError::TimedOut { host, limit: time.unwrap_or(CONNECT_TIME) };
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    EgressError::Unreachable { host, cause: cause.to_string() }
+    let cause = cause.to_string();
+    if error.is_connect() {
+        return EgressError::NotConnected { host, cause };
+    }
+    EgressError::Unreachable { host, cause }
+}
+
+/// It was sent, and only what came back is not on record.
+fn unrecorded(url: &Url, error: &LedgerError) -> EgressError {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    EgressError::Unreachable { host, cause: format!("its answer could not be written down: {}", error.0) }
 }
 
 #[cfg(test)]

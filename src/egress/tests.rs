@@ -119,6 +119,7 @@ fn grant(hosts: &str, local: &[&str]) -> Grant {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        quote: None,
     };
     match Policy::parse("test", &policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
@@ -348,4 +349,37 @@ async fn a_server_of_the_users_own_may_be_private_and_leads_nowhere_else() {
     assert!(matches!(error, EgressError::Refused(_)), "{error}");
     assert!(inside.seen().is_empty());
     assert_eq!(ledger.short().len(), 2);
+}
+
+#[tokio::test]
+async fn what_leaves_under_a_grant_is_on_its_account_and_goes_where_both_say() {
+    let (server, other) = (Server::new(answer("200 OK", "", b"ok")).await, Server::new(leading_to("/")).await);
+    let ledger = Arc::new(Lines::default());
+    let egress = egress(Names::default(), ledger.clone());
+    let endpoint = Endpoint::parse(&server.url()).unwrap();
+    let error = egress.send_for(&endpoint, get(&other.url()), &grant("*", &[])).await.err().unwrap();
+    assert!(matches!(&error, EgressError::Refused(words) if words.contains("is not")), "{error}");
+    let error = egress.send_for(&endpoint, get(&server.url()), &grant("example.org", &[])).await.err().unwrap();
+    assert!(error.to_string().contains("no host that was granted"), "{error}");
+    assert!(server.seen().is_empty() && other.seen().is_empty() && ledger.short().is_empty());
+    let mut reply = egress.send_for(&endpoint, get(&server.url()), &grant("*", &[])).await.unwrap();
+    assert_eq!(reply.chunk().await.unwrap().unwrap(), b"ok");
+    let lines = ledger.lines.lock().unwrap();
+    let Entry::Sending { sender, rule, is_approved, .. } = &lines[0] else { panic!("{lines:?}") };
+    assert_eq!((sender.as_str(), rule.as_str(), *is_approved), ("fetch.fetch", "all", false));
+}
+
+#[tokio::test]
+async fn that_nothing_left_is_told_from_that_nothing_came_back() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let hangs_up = Server::new("").await;
+    let egress = egress(Names::default(), Arc::new(Lines::default()));
+    for (url, is_sent) in
+        [(format!("http://{closed}/"), false), ("http://nobody.test/".into(), false), (hangs_up.url(), true)]
+    {
+        let endpoint = Endpoint::parse(&url).unwrap();
+        let error = egress.send_for(&endpoint, get(&url), &grant("*", &[])).await.err().unwrap();
+        assert_eq!(matches!(error, EgressError::Unreachable { .. }), is_sent, "{url}: {error:?}");
+        assert_eq!(matches!(error, EgressError::NotConnected { .. }), !is_sent, "{url}: {error:?}");
+    }
 }
