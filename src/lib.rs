@@ -11,6 +11,7 @@ pub mod policy;
 pub mod egress;
 
 // Floor 3: the capabilities.
+pub mod delegate;
 pub mod engine;
 pub mod journal;
 pub mod tool;

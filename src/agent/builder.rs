@@ -6,7 +6,7 @@ use crate::harmony::{
     DeveloperContent, Encoding, Message, ReasoningEffort, ResponseFormat, SystemContent, TurnGrammar,
 };
 use crate::journal::{Journal, Record};
-use crate::policy::{Approval, Approver, Pending, Policy};
+use crate::policy::{Approval, Approvals, Approver, Pending, Policy};
 use crate::tool::{Tool, Toolbox};
 use crate::world::World;
 use async_trait::async_trait;
@@ -216,6 +216,7 @@ impl AgentBuilder {
                 world: self.world.clone(),
                 attachments: self.attachments,
                 max_time: self.limits.max_call_time,
+                approvals: Approvals::default(),
                 context: Arc::default(),
             },
             journal,

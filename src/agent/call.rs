@@ -6,7 +6,7 @@
 
 use super::CallOutcome;
 use crate::journal::{CallEnd, Journal, JournalError, Record};
-use crate::policy::{Approver, Call, Decision, Grant, Integrity, Label, Policy};
+use crate::policy::{Approvals, Approver, Call, Decision, Grant, Integrity, Label, Policy};
 use crate::tool::{Attachment, Citable, Progress, Registered, Tool};
 use crate::world::World;
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub struct Caller {
     pub attachments: Option<PathBuf>,
     /// A call's time, whatever limit the tool has of its own.
     pub max_time: Duration,
+    /// What was said yes to for the whole session.
+    pub approvals: Approvals,
     /// Whose words the calls so far have brought, for all that call through it.
     pub context: Arc<Mutex<Label>>,
 }
@@ -85,11 +87,13 @@ impl Caller {
             Err(error) => return Ok(Called::new(CallOutcome::Error, format!("error: {error}"))),
         };
         let (effect, context) = (registered.tool().effect(&parsed), self.context().clone());
-        let decision = match self.policy.decide(&Call { effect, context: &context, ..spec.asks(&parsed) }) {
+        let quote = registered.tool().quote(&parsed);
+        let call = Call { effect, context: &context, quote: quote.as_ref(), ..spec.asks(&parsed) };
+        let decision = match self.policy.decide(&call) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Deny(denial) => Err(denial),
             Decision::Ask(pending) => tokio::select! {
-                answer = pending.ask(self.approver.as_ref()) => answer,
+                answer = pending.ask_within(self.approver.as_ref(), &self.approvals) => answer,
                 () = stop.cancelled() => return Ok(Called::new(CallOutcome::Cancelled, STOPPED)),
             },
         };
@@ -163,9 +167,12 @@ impl Caller {
                         return Called::new(CallOutcome::Cancelled, STOPPED);
                     }
                     let (line, path) = self.keep(id, n, &file).await;
+                    // A tool that has just named its file has said enough of it, unless it is gone.
+                    if path.is_none() || !text.ends_with(&file.name) {
+                        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+                        text += &format!("{gap}{line}");
+                    }
                     kept.push(Kept { file, path });
-                    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-                    text += &format!("{gap}{line}");
                 }
                 if n_dropped > 0 {
                     text += &format!("\n[{n_dropped} more files are not kept: a call may make {MAX_ATTACHMENTS}]");

@@ -160,7 +160,7 @@ impl Agent {
     }
 
     /// A result as the model reads it: cut where it would leave the model no room to think.
-    fn readable(&self, mut text: String) -> String {
+    pub(super) fn readable(&self, mut text: String) -> String {
         // A token has at least a byte and mostly four, so this is about a quarter of the context.
         let (n_bytes, most) = (text.len(), self.engine.description().context_length);
         if n_bytes > most {
@@ -171,7 +171,7 @@ impl Agent {
     }
 
     /// Makes the call, and tells whoever watches how far it is.
-    async fn run_call(
+    pub(super) async fn run_call(
         &self,
         turn: &mut Turn<'_>,
         id: u64,

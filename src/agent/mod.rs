@@ -6,7 +6,9 @@
 mod builder;
 mod call;
 mod cite;
+pub mod cloud;
 mod dispatch;
+mod escalate;
 mod event;
 mod nudge;
 mod prompt;
@@ -169,7 +171,10 @@ impl Agent {
             }
         });
         let mut turn = Turn { events, stop, usage: Usage::default(), calls: Calls::default() };
-        let outcome = self.run_turn(&mut turn).await;
+        let outcome = match self.run_turn(&mut turn).await {
+            Ok(answer) => self.escalated(&mut turn, text, answer).await,
+            error => error,
+        };
         deadline.abort();
 
         let Turn { events, usage, .. } = turn;

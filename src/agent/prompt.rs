@@ -1,5 +1,6 @@
 //! The developer message's text: templates from `prompts/`, rendered so strictly that a missing variable is an error.
 
+use crate::delegate::router::{self, Brief};
 use minijinja::{Environment, UndefinedBehavior, context};
 
 /// The template that is used when the user has none of their own.
@@ -10,11 +11,29 @@ pub const DEVELOPER: &str = include_str!("../../prompts/developer.md");
 /// # Errors
 /// A template with a mistake in it, or with a variable that there is not.
 pub fn developer(template: &str, project: &str) -> Result<String, minijinja::Error> {
+    environment().render_named_str("developer.md", template, context! { project })
+}
+
+/// Renders what a stronger model is told.
+///
+/// # Errors
+/// None that a test would not have found: the template is embedded.
+pub(super) fn brief(brief: &Brief) -> Result<String, minijinja::Error> {
+    let Brief { task, constraints, excerpts, failures, schema } = brief;
+    let excerpts: Vec<_> = excerpts
+        .iter()
+        .map(|excerpt| context! { source => excerpt.source.as_str(), text => excerpt.text.as_str() })
+        .collect();
+    let fields = context! { task, constraints, excerpts, failures, schema, fence => brief.fence() };
+    environment().render_named_str("brief.md", router::TEMPLATE, fields)
+}
+
+fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // The text goes to a model, not into HTML.
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.render_named_str("developer.md", template, context! { project })
+    environment
 }
 
 #[cfg(test)]

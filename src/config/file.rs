@@ -1,7 +1,7 @@
 //! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
 
 use super::paths::home;
-use super::{BrowserSettings, ConfigError, Paths};
+use super::{BrowserSettings, CloudSettings, ConfigError, Paths};
 use crate::egress::Endpoint;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
@@ -51,6 +51,8 @@ pub struct Settings {
     pub max_declared_tools: Option<usize>,
     /// Where the browser's pages come from.
     pub browser: BrowserSettings,
+    /// Where hosted models are.
+    pub cloud: CloudSettings,
 }
 
 /// `config.toml`, exactly as it may be written.
@@ -71,6 +73,7 @@ struct File {
     tools: Option<Vec<String>>,
     max_declared_tools: Option<usize>,
     browser: BrowserSettings,
+    cloud: CloudSettings,
 }
 
 /// A folder that tools may work in.
@@ -122,6 +125,11 @@ impl Settings {
                 "a URL such as http://127.0.0.1:8888",
             ),
             (
+                "cloud.base_url",
+                file.cloud.base_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
+                "a URL such as https://api.openai.com/v1/",
+            ),
+            (
                 "folder.path",
                 file.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
                 "absolute, or under ~",
@@ -158,6 +166,7 @@ impl Settings {
             tools: self.tools.or(file.tools),
             max_declared_tools: self.max_declared_tools.or(file.max_declared_tools),
             browser: file.browser,
+            cloud: file.cloud,
         })
     }
 }

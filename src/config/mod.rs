@@ -4,6 +4,7 @@
 //! What it is not: it prints nothing and asks nobody; the edges do. Start at [`Settings`], then [`open`].
 
 mod browser;
+mod cloud;
 mod file;
 mod follow;
 mod index;
@@ -12,17 +13,20 @@ mod packages;
 mod paths;
 mod pdf;
 mod project;
+mod route;
 mod terminal;
 mod wiring;
 
 pub use browser::{BrowserSettings, SearchEngine, browser};
+pub use cloud::{CloudAccess, CloudSettings, cloud_access, hosted_client, tasks};
 pub use file::Settings;
 pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter};
+pub use route::route;
 pub use terminal::{Pictures, terminal_is_plain, terminal_pictures};
-pub use wiring::{Counter, Opened, counter, egress, known, open, policy, prompt, toolbox};
+pub use wiring::{Counter, Opened, counter, egress, explained_tools, folders, known, open, policy, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;
@@ -73,6 +77,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is said of hosted models makes no sense.
+    #[error("{0}")]
+    Cloud(String),
     /// No MCP server of this name.
     #[error("there is no MCP server `{name}`")]
     NoMcpServer {

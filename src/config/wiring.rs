@@ -1,12 +1,14 @@
 //! The concrete parts are made and put together. Model, tokenizer and tools load side by side.
 
 use super::browser::browser;
+use super::cloud::{cloud, cloud_tools};
 use super::file::bundled as bundled_policy;
 use super::follow::following;
 use super::index::index;
 use super::paths::{environment, home};
 use super::pdf::pdf_reader;
 use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
+use crate::agent::cloud::{Cloud, LONGEST};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
@@ -15,7 +17,7 @@ use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
-use crate::policy::{Approver, Folder, Places, Policy, ToolId};
+use crate::policy::{Approvals, Approver, Folder, Places, Policy, ToolId};
 use crate::tool::browser::{self, Backend};
 use crate::tool::python::{self, Python};
 use crate::tool::wasm::{self, Package, Surroundings};
@@ -56,9 +58,11 @@ pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>
     let is_wanted =
         |server: &str| is_server_chosen(server, &settings) && !policy.denies_all_of(&format!("mcp__{server}"));
     let mut servers = mcp::connect(paths, egress.clone(), !settings.no_grammar, is_wanted).await?;
-    let (toolbox, problems) = tools(&world, egress, &settings, paths, &mut servers)?;
+    let (cloud, problem) = hosted(&settings, paths, &world, egress.as_ref(), &policy, &journal).await?;
+    let (toolbox, mut problems) = tools(&world, egress, &settings, paths, &mut servers, cloud.clone())?;
+    problems.extend(problem);
     let warnings = warnings(&policy, &toolbox, problems);
-    let max_call_time = longest_call(&settings, &servers);
+    let max_call_time = longest_call(&settings, &servers, cloud.is_some());
     let mut builder = Agent::builder()
         .template(template(paths)?)
         .project(project(&settings, paths))
@@ -95,6 +99,8 @@ pub struct Counter {
     pub caller: Caller,
     /// The MCP server, if one was asked for.
     pub servers: Connected,
+    /// The way to hosted models, if there is one.
+    pub cloud: Option<Arc<Cloud>>,
 }
 
 /// A counter as the settings want it, and what looks like a mistake and stops nothing.
@@ -112,18 +118,47 @@ pub async fn counter(
         Some(server) => mcp::connect(paths, egress.clone(), false, |name| name == server).await?,
         None => Connected::default(),
     };
-    let (toolbox, problems) = tools(&world, egress, settings, paths, &mut servers)?;
+    let (cloud, problem) = hosted(settings, paths, &world, egress.as_ref(), &policy, &journal).await?;
+    let (toolbox, mut problems) = tools(&world, egress, settings, paths, &mut servers, cloud.clone())?;
+    problems.extend(problem);
     let warnings = warnings(&policy, &toolbox, problems);
-    let max_time = longest_call(settings, &servers);
+    let max_time = longest_call(settings, &servers, cloud.is_some());
     let (attachments, context) = (attachments(settings, paths), Arc::default());
-    let caller = Caller { policy, approver, journal, world, attachments, max_time, context };
-    Ok((Counter { toolbox, caller, servers }, warnings))
+    let approvals = Approvals::default();
+    let caller = Caller { policy, approver, approvals, journal, world, attachments, max_time, context };
+    Ok((Counter { toolbox, caller, servers, cloud }, warnings))
+}
+
+/// The way to hosted models. One that makes no sense stops no session: what is wrong with it is the second value.
+async fn hosted(
+    settings: &Settings,
+    paths: &Paths,
+    world: &World,
+    egress: Option<&Egress>,
+    policy: &Policy,
+    journal: &Journal,
+) -> Result<(Option<Arc<Cloud>>, Option<String>), ConfigError> {
+    match cloud(settings, paths, world, egress, policy, journal.session_id()) {
+        Ok(Some(cloud)) => {
+            // What dead processes left.
+            cloud.tasks.recover(world.clock.now()).await?;
+            Ok((Some(cloud), None))
+        }
+        Ok(None) => Ok((None, None)),
+        Err(error @ ConfigError::Cloud(_)) => Ok((None, Some(error.to_string()))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whatever stops a call by itself says so better than whoever waits for it: it gets the time to.
-fn longest_call(settings: &Settings, servers: &Connected) -> Duration {
+fn longest_call(settings: &Settings, servers: &Connected, has_cloud: bool) -> Duration {
+    let hosted = if has_cloud { LONGEST } else { Duration::ZERO };
     let margin = Duration::from_secs(10);
-    limits(settings).max_call_time.max(servers.longest_call()).max(Duration::from_secs(python::LIMIT_S.into()) + margin)
+    limits(settings)
+        .max_call_time
+        .max(hosted)
+        .max(servers.longest_call())
+        .max(Duration::from_secs(python::LIMIT_S.into()) + margin)
 }
 
 /// Where the files go that calls make.
@@ -135,7 +170,7 @@ fn attachments(settings: &Settings, paths: &Paths) -> Option<PathBuf> {
 pub fn known(toolbox: &Toolbox) -> Vec<ToolId> {
     let bundled = wasm::bundled().unwrap_or_default();
     let bundled = bundled.iter().flat_map(Package::tools).cloned();
-    let trained = TRAINED.iter().filter_map(|id| id.parse().ok());
+    let trained = TRAINED.iter().chain(&HOSTED).filter_map(|id| id.parse().ok());
     toolbox.iter().map(|tool| tool.spec().id.clone()).chain(bundled).chain(trained).collect()
 }
 
@@ -178,19 +213,47 @@ fn world(settings: &Settings) -> World {
 
 /// The tools as a session would have them, without a model, and why added packages are left out.
 pub fn toolbox(settings: &Settings, paths: &Paths) -> Result<(Toolbox, Vec<String>), ConfigError> {
-    tools(&World::real(), None, settings, paths, &mut Connected::default())
+    tools(&World::real(), None, settings, paths, &mut Connected::default(), None)
 }
 
-/// The policy as a session would have it.
+/// The same with those of hosted models, for who wants to know what would be asked of them. Nothing can be called.
+pub fn explained_tools(settings: &Settings, paths: &Paths) -> Result<Toolbox, ConfigError> {
+    let (world, policy) = (World::real(), policy(settings, paths)?);
+    let cloud = cloud(settings, paths, &world, None, &policy, "none")?;
+    Ok(tools(&world, None, settings, paths, &mut Connected::default(), cloud)?.0)
+}
+
+/// Where an administrator's policy lies: it holds for everybody here, and can only be tightened.
+const SYSTEM_POLICY: &str = "/etc/ossicle/policy.toml";
+
+/// Where a project's lies, in the folder in which the user works. It makes stricter, and allows nothing.
+const PROJECT_POLICY: &str = ".ossicle/policy.toml";
+
+/// The policy as a session would have it: the user's choice, made stricter by the system's and the project's where there are such.
 pub fn policy(settings: &Settings, paths: &Paths) -> Result<Policy, ConfigError> {
     let own = paths.all().into_iter().map(|folder| real(&folder)).collect();
     let places = Places { workspace: workspace(settings), home: real(&home()), own };
-    let Some(path) = &settings.policy else { return Ok(Policy::default().at(places, real)) };
-    if let Some(policy) = bundled_policy(path) {
-        return Ok(policy.at(places, real));
-    }
-    let text = read_if_there(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?;
-    Ok(Policy::parse(&path.display().to_string(), &text)?.at(places, real))
+    let chosen = match &settings.policy {
+        None => Policy::default(),
+        Some(path) => match bundled_policy(path) {
+            Some(policy) => policy,
+            None => policy_file(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?,
+        },
+    };
+    let project = settings.folder.as_ref().map(|folder| folder.join(PROJECT_POLICY));
+    let stricter = std::iter::once(PathBuf::from(SYSTEM_POLICY)).chain(project);
+    stricter.map(|path| policy_file(&path)).try_fold(chosen.at(places.clone(), real), |policy, other| {
+        Ok(match other? {
+            Some(other) => policy.under(other.at(places.clone(), real)),
+            None => policy,
+        })
+    })
+}
+
+/// A policy of somebody's, if the file is there.
+fn policy_file(path: &Path) -> Result<Option<Policy>, ConfigError> {
+    let Some(text) = read_if_there(path)? else { return Ok(None) };
+    Ok(Some(Policy::parse(&path.display().to_string(), &text)?))
 }
 
 /// The folder in which the user works; without one, a place where nothing is.
@@ -203,6 +266,11 @@ pub(super) fn real(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
     found.map_or_else(|| path.clone(), |(above, rest)| above.join(rest))
+}
+
+/// The folders that tools may look into, if the policy grants it.
+pub fn folders(settings: &Settings, paths: &Paths) -> Vec<Folder> {
+    surroundings(settings, paths).folders
 }
 
 /// Where tools find what they want, if the policy grants it.
@@ -223,6 +291,10 @@ fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 
+/// Those of hosted models.
+const HOSTED: [&str; 6] =
+    ["cloud.image", "cloud.edit_image", "cloud.ask", "cloud.see", "cloud.transcribe", "cloud.speak"];
+
 /// The tools that models were trained with.
 const TRAINED: [&str; 4] = ["browser.search", "browser.open", "browser.find", "python.python"];
 
@@ -238,6 +310,7 @@ fn tools(
     settings: &Settings,
     paths: &Paths,
     servers: &mut Connected,
+    cloud: Option<Arc<Cloud>>,
 ) -> Result<(Toolbox, Vec<String>), ConfigError> {
     let host = wasm::Host::new(world.clone(), Some(paths.compiled()), egress.clone())?;
     let surroundings = Arc::new(surroundings(settings, paths));
@@ -250,15 +323,16 @@ fn tools(
     let bundled = |packages: Vec<Package>| packages.into_iter().flat_map(|package| host.load(package, &surroundings));
     let borrowed = servers.tools.drain(..).map(|tool| Arc::new(tool) as Arc<dyn Tool>);
     problems.append(&mut servers.warnings);
+    let hosted = cloud.map(|cloud| cloud_tools(&cloud, &surroundings.folders)).unwrap_or_default();
     let mut toolbox = Toolbox::default();
     let trained = trained(world, egress, settings, paths, &surroundings)?.into_iter();
-    for tool in trained.chain(bundled(first)).chain(added).chain(borrowed).chain(bundled(rest)) {
+    for tool in trained.chain(bundled(first)).chain(hosted).chain(added).chain(borrowed).chain(bundled(rest)) {
         if is_chosen(&tool.spec().id, settings) {
             // To register a tool is what finds a name that is taken and a schema that cannot be used.
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
         }
     }
-    for word in settings.tools.iter().flatten().filter(|word| *word != "all") {
+    for word in settings.tools.iter().flatten().filter(|word| *word != "all" && !word.starts_with('-')) {
         if !toolbox.iter().any(|tool| is_meant(word, &tool.spec().id)) {
             problems.push(format!("there is no tool {word}; `ossicle tool list` names those that there are"));
         }
@@ -291,11 +365,15 @@ fn is_embedded(settings: &Settings) -> bool {
 /// Whether the settings give the session this tool.
 fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
     match &settings.tools {
-        Some(words) => words.iter().any(|word| word == "all" || is_meant(word, id)),
+        Some(words) => {
+            let is_left_out = words.iter().filter_map(|word| word.strip_prefix('-')).any(|word| is_meant(word, id));
+            !is_left_out && words.iter().any(|word| word == "all" || is_meant(word, id))
+        }
         None => {
             !is_embedded(settings)
+                || id.package == "cloud" && id.tool == "image"
                 || FOR_STAPES.contains(&id.package.as_str())
-                || !wasm::BUNDLED.contains(&id.package.as_str())
+                || !wasm::BUNDLED.contains(&id.package.as_str()) && id.package != "cloud"
         }
     }
 }

@@ -188,7 +188,7 @@ mod tests {
     use crate::agent::Caller;
     use crate::config::Connected;
     use crate::journal::{CallEnd, Journal, Record};
-    use crate::policy::{Approval, Approver, Grant, Pending, Policy};
+    use crate::policy::{Approval, Approvals, Approver, Grant, Pending, Policy};
     use crate::tool::native::NativeTool;
     use crate::tool::{Output, ToolError, Toolbox};
     use crate::world::World;
@@ -250,9 +250,10 @@ mod tests {
             world,
             attachments: None,
             max_time: Duration::from_secs(60),
+            approvals: Approvals::default(),
             context: Arc::default(),
         };
-        let counter = Counter { toolbox, caller, servers: Connected::default() };
+        let counter = Counter { toolbox, caller, servers: Connected::default(), cloud: None };
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let serving = tokio::spawn(serve_on(counter, ours));
         (().serve(theirs).await.unwrap(), journal, serving)

@@ -13,10 +13,13 @@ pub struct Attachment {
 
 /// What a file is, by its first bytes, and by its name where these say nothing.
 pub(super) fn media_type(name: &str, data: &[u8]) -> &'static str {
-    let begins: [(&[u8], &str); 6] = [
+    let begins: [(&[u8], &str); 9] = [
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),
         (b"GIF8", "image/gif"),
+        (b"ID3", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"fLaC", "audio/flac"),
         (b"%PDF-", "application/pdf"),
         (b"PK\x03\x04", "application/zip"),
         (b"SQLite format 3\0", "application/vnd.sqlite3"),
@@ -27,6 +30,11 @@ pub(super) fn media_type(name: &str, data: &[u8]) -> &'static str {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     match ending.as_str() {
         "svg" => "image/svg+xml",
+        "webp" => "image/webp",
+        "wav" => "audio/wav",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "webm" => "audio/webm",
         "csv" => "text/csv",
         "json" => "application/json",
         "html" | "htm" => "text/html",

@@ -20,9 +20,10 @@ pub use attachment::Attachment;
 use attachment::media_type;
 pub use progress::Progress;
 pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
+pub(crate) use wasm::read_granted;
 
 use crate::harmony::Builtin;
-use crate::policy::{Call, Capabilities, Effect, Grant, Integrity, Label, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Effect, Grant, Integrity, Label, Quote, Targets, ToolId};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -43,6 +44,11 @@ pub trait Tool: Send + Sync {
     /// What this very call does outside the sandbox, where not every call does the same.
     fn effect(&self, _arguments: &Value) -> Effect {
         self.spec().effect
+    }
+
+    /// What a call would send to a hosted model and cost; `None` for what is no such call.
+    fn quote(&self, _arguments: &Value) -> Option<Quote> {
+        None
     }
 
     /// Runs one call. The arguments have been parsed and validated against the schema; the grant covers this call alone.
@@ -79,7 +85,7 @@ impl ToolSpec {
     /// A call of this tool, to be decided, by a model that has read nothing of strangers yet.
     pub fn asks<'a>(&'a self, arguments: &'a Value) -> Call<'a> {
         let (wants, targets, context) = (&self.wants, &self.targets, Label::trusted());
-        Call { tool: &self.id, effect: self.effect, arguments, wants, targets, context }
+        Call { tool: &self.id, effect: self.effect, arguments, wants, targets, context, quote: None }
     }
 }
 

@@ -55,6 +55,7 @@ fn grant(id: &ToolId) -> Grant {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        quote: None,
     };
     match Policy::parse("p", policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,

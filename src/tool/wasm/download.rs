@@ -163,6 +163,7 @@ impl Connection<'_> {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            quote: None,
         };
         match policy.decide(&call) {
             Decision::Allow(grant) => Ok(grant),

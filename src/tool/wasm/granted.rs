@@ -10,7 +10,7 @@ use super::store as small;
 use crate::egress::{self, Request, Url};
 use crate::policy::Grant;
 use crate::tool::ignored::{Heeding, IgnoreFiles};
-use crate::world::{Directory, Disk, Entry, Kind};
+use crate::world::{Directory, Disk, Entry, Kind, World};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -280,6 +280,25 @@ pub(super) enum Unopened {
     Refused(String),
     /// It cannot be.
     Failed(io::Error),
+}
+
+/// Reads a file if the grant lets it; the error is fit for a model to read.
+pub(crate) async fn read_granted(world: &World, grant: &Arc<Grant>, path: &str, limit: u64) -> Result<Vec<u8>, String> {
+    let (disk, grant, name) = (world.disk.clone(), grant.clone(), path.to_owned());
+    let read = spawn_blocking(move || {
+        opened(disk.as_ref(), &grant, &IgnoreFiles::default(), &name, false, |directory, path| {
+            directory.read(path, 0, limit + 1)
+        })
+    });
+    let read = read.await.map_err(|crash| crash.to_string())?;
+    let bytes = read.map_err(|unopened| match unopened {
+        Unopened::Refused(reason) => reason,
+        Unopened::Failed(error) => format!("{path}: {error}"),
+    })?;
+    match bytes.len() as u64 > limit {
+        true => Err(format!("{path} has more than {} MiB", limit >> 20)),
+        false => Ok(bytes),
+    }
 }
 
 /// Works on a path if the grant lets it, both as it is written and where it really leads.

@@ -20,6 +20,7 @@ mod ticker;
 
 pub use download::{download, is_remote};
 pub use examples::{Outcome, run_examples};
+pub(crate) use granted::read_granted;
 pub use host::{Host, Surroundings};
 pub use package::{
     BUNDLED, Example, Limits, PACKAGE_NAME, Package, PackageError, bundled, is_component_name, is_package_name,

@@ -103,8 +103,15 @@ fn grant(servers: &[&Server]) -> Grant {
     let (tool, targets): (ToolId, _) = ("browser.open".parse().unwrap(), Targets::default());
     let wants = Capabilities { hosts: HostPattern::parse("*").into_iter().collect(), ..Capabilities::default() };
     let (arguments, context) = (Value::Null, Label::trusted());
-    let call =
-        Call { tool: &tool, effect: Effect::Send, arguments: &arguments, wants: &wants, targets: &targets, context };
+    let call = Call {
+        tool: &tool,
+        effect: Effect::Send,
+        arguments: &arguments,
+        wants: &wants,
+        targets: &targets,
+        context,
+        quote: None,
+    };
     match Policy::parse("test", &policy).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),

@@ -68,8 +68,15 @@ fn grant(index: &Index, rules: &str) -> Grant {
     let tool = "browser.search".parse().unwrap();
     let (arguments, targets, context) = (json!({}), Targets::default(), Label::trusted());
     let wants = index.wants();
-    let call =
-        Call { tool: &tool, effect: Effect::Read, arguments: &arguments, wants: &wants, targets: &targets, context };
+    let call = Call {
+        tool: &tool,
+        effect: Effect::Read,
+        arguments: &arguments,
+        wants: &wants,
+        targets: &targets,
+        context,
+        quote: None,
+    };
     match Policy::parse("test", &text).unwrap().decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),
