@@ -1,11 +1,11 @@
 //! Who is asked when the policy wants a call approved: the person at the terminal, or nobody.
 //!
-//! What it is not: it decides nothing itself, and remembers nothing: each yes is for one call.
+//! What it is not: it decides nothing itself, and remembers nothing; a yes for the session is policy's to remember.
 
 use super::args::Approve;
 use super::screen::{Ink, Screen};
 use super::terminal;
-use crate::policy::{Approval, Approver, Pending};
+use crate::policy::{Approval, Approver, Pending, Quote};
 use async_trait::async_trait;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Approver for Person {
         };
         self.0.say(Ink::Bold, &question(pending));
         loop {
-            self.0.ask("Allow this call? y, n, or n and a word to the model: ");
+            self.0.ask("Allow this call? y, s for the whole session, n, or n and a word to the model: ");
             match keyboard.line().await {
                 Ok(Some(line)) => {
                     self.0.answered();
@@ -76,11 +76,31 @@ fn question(pending: &Pending) -> String {
     for (n, words) in pending.capabilities().words().iter().enumerate() {
         text += &format!("  {:<10} {}\n", if n == 0 { "is given" } else { "" }, terminal::line(words));
     }
+    if let Some(quote) = pending.quote() {
+        text += &offer(quote);
+    }
     let strangers: Vec<_> = pending.context().strangers().collect();
     if !strangers.is_empty() {
         text += &format!("  after      reading what others wrote, by {}\n", terminal::line(&strangers.join(", ")));
     }
     text + &format!("  rule       {}", terminal::line(pending.rule()))
+}
+
+/// What would leave and what that costs.
+fn offer(quote: &Quote) -> String {
+    let cost = quote.cost.map_or_else(|| "nobody knows how much".into(), |cost| format!("at most {cost}"));
+    let mut text = format!(
+        "  goes to    {}, for {}\n  costs      {cost}\n  leaves     {}\n",
+        terminal::line(&quote.destination),
+        terminal::line(&quote.model),
+        terminal::line(&quote.text),
+    );
+    for (word, names) in [("with", &quote.files), ("stays here", &quote.hidden)] {
+        if !names.is_empty() {
+            text += &format!("  {word:<10} {}\n", terminal::line(&names.join(", ")));
+        }
+    }
+    text
 }
 
 /// `None` when it is neither a yes nor a no.
@@ -89,6 +109,7 @@ fn understood(line: &str) -> Option<Approval> {
     let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match (first.to_ascii_lowercase().as_str(), rest.trim()) {
         ("y" | "yes", "") => Some(Approval::Yes),
+        ("s" | "session", "") => Some(Approval::Session),
         ("n" | "no", "") => Some(Approval::No(None)),
         ("n" | "no", word) => Some(Approval::No(Some(word.to_owned()))),
         _ => None,
@@ -148,6 +169,7 @@ mod tests {
         for line in ["y", "Y\n", " yes "] {
             assert_eq!(understood(line), Some(Approval::Yes), "{line:?}");
         }
+        assert_eq!(understood("s\n"), Some(Approval::Session));
         assert_eq!(understood("n\n"), Some(Approval::No(None)));
         assert_eq!(understood("no use the  other file\n"), Some(Approval::No(Some("use the  other file".into()))));
         for line in ["", "\n", "yep", "y please", "\u{1b}[?1;2c", "ye", "sure", "1"] {
@@ -168,6 +190,7 @@ mod tests {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            quote: None,
         };
         let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("asked") };
         let question = question(&pending);

@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
+use crate::policy::Money;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,15 @@ pub(super) enum Command {
     /// Folders of yours that can be searched without a network
     #[command(subcommand)]
     Index(Index),
+    /// Hosted models: what they cost, what was sent to them, and what waits
+    #[command(subcommand)]
+    Cloud(Cloud),
+    /// What would be answered here, and what by a hosted model
+    #[command(subcommand)]
+    Route(Route),
+    /// What tools may do, and why
+    #[command(subcommand)]
+    Policy(Policy),
     /// Offer the tools to other programs, as an MCP server on stdin and stdout
     ///
     /// Calls pass the same policy and the same journal. Nobody can be asked, so what the policy asks about is refused, unless
@@ -68,6 +78,93 @@ pub(super) struct Run {
     /// The answer is JSON that fits the JSON Schema in FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) output_schema: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Cloud {
+    /// The hosted models that this program knows, with their prices and their ends
+    Models {
+        /// Compare them with those that the service lists now
+        #[arg(long)]
+        check: bool,
+    },
+    /// What is spent and reserved today, and the limits of the policy
+    Budget,
+    /// What left this machine, and what it cost
+    Ledger {
+        /// As JSON Lines, each with its seal
+        #[arg(long)]
+        json: bool,
+        /// Check that no line was changed, and show the seal of the last one
+        #[arg(long)]
+        verify: bool,
+    },
+    /// What was to be done by hosted models and could not be sent
+    #[command(subcommand)]
+    Queue(Queue),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Route {
+    /// Show each gate, what would leave after redaction, the price and the local alternative; nothing is sent
+    Explain {
+        /// What you would say
+        words: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Load a policy, try its examples, and look for rules that name no tool
+    Check {
+        /// A file, or default, strict, offline or automation; the session's own when left out
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        policy: Option<PathBuf>,
+    },
+    /// Say how a call would be answered, by which rules, and what would change that
+    Explain {
+        /// A tool's identity, such as files.write
+        tool: String,
+        /// The call's arguments, as a JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+        /// As after the model has read what strangers wrote
+        #[arg(long)]
+        untrusted: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Queue {
+    /// List the tasks, those that have ended too
+    List,
+    /// Show what was wanted, and what came of it
+    Show {
+        /// A task, as the list names it
+        task: String,
+    },
+    /// Write what came of a task into a folder
+    Save {
+        /// A task, as the list names it
+        task: String,
+        /// Where to
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Say what an unknown task has cost, as your bill has it
+    Settle {
+        /// A task, as the list names it
+        task: String,
+        /// In dollars: $0.05, or $0
+        cost: Money,
+    },
+    /// Take a task back before it is sent
+    Cancel {
+        /// A task, as the list names it
+        task: String,
+    },
+    /// Send what waits, as far as policy and budget allow it, and clear up what a crash left open
+    Drain,
 }
 
 #[derive(Debug, Subcommand)]
@@ -266,10 +363,10 @@ pub(super) struct Session {
     /// ./strict.
     #[arg(long, global = true, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub(super) policy: Option<PathBuf>,
-    /// The tools of the session: packages or single tools (notes,files.read), or all
+    /// The tools of the session: packages or single tools (notes,files.read), or all; -cloud leaves some out
     ///
     /// Without it they are all that there are; but stapes, which is small, gets calc, clock, notes and what you added.
-    #[arg(long, global = true, value_name = "TOOLS", value_delimiter = ',')]
+    #[arg(long, global = true, value_name = "TOOLS", value_delimiter = ',', allow_hyphen_values = true)]
     pub(super) tools: Option<Vec<String>>,
     /// Keep no journal of the session
     #[arg(long, global = true)]

@@ -6,7 +6,7 @@ use super::approve::approver;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
-use crate::agent::CallOutcome;
+use crate::agent::{CallOutcome, Kept};
 use crate::config;
 use crate::tool::Progress;
 use crate::tool::mcp::PACKAGE;
@@ -38,7 +38,13 @@ pub(super) async fn call(tool: &str, arguments: &str, flags: &args::Session, scr
         CallOutcome::Ok => {
             let text = terminal::block(&called.text);
             writeln!(io::stdout(), "{}", text.trim_end_matches('\n'))?;
-            called.attachments.iter().for_each(|kept| screen.state().picture(&kept.file));
+            for Kept { file, path } in &called.attachments {
+                screen.state().picture(file);
+                let kept = path.as_ref().map(|path| path.display().to_string()).filter(|path| !text.contains(path));
+                if let Some(path) = kept {
+                    screen.say(Ink::Dim, &terminal::line(&format!("{}  {path}", file.name)));
+                }
+            }
             Ok(())
         }
         // What code printed and its traceback are read as they are.

@@ -1,6 +1,7 @@
 //! `ossicle chat`: a conversation, and the commands that begin with a slash.
 
 use super::args::{self, Effort};
+use super::cloud;
 use super::editor::{Editor, Line};
 use super::report::{Failure, ended};
 use super::screen::{Ink, Screen};
@@ -10,10 +11,11 @@ use crate::config::{Paths, Settings};
 use clap::ValueEnum;
 
 /// The slash commands: what to type, and what it does.
-pub(super) const COMMANDS: [(&str, &str); 6] = [
+pub(super) const COMMANDS: [(&str, &str); 7] = [
     ("/help", "this list"),
     ("/tools", "the tools that the model can call"),
     ("/status", "the session, and what it has used"),
+    ("/cost", "what hosted models have cost, and the limits"),
     ("/new", "start a new session"),
     ("/effort", "low, medium or high: how long the model may think, from a new session on"),
     ("/quit", "leave; Ctrl-D does it too"),
@@ -47,6 +49,7 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
         let line = tokio::task::block_in_place(|| editor.line())?;
         let next = match line {
             Line::Typed(line) if line.trim().is_empty() => Next::Go,
+            Line::Typed(line) if line.trim() == "/cost" => chat.cost(&session.agent).await?,
             Line::Typed(line) if line.starts_with('/') => chat.command(line.trim(), &session.agent),
             Line::Typed(line) => chat.turn(&mut session.agent, &line).await?,
             Line::Interrupted if interrupted => Next::Leave,
@@ -139,6 +142,13 @@ impl Chat {
             _ => self.screen.say(Ink::Yellow, &format!("there is no command {name}; /help lists them")),
         }
         Next::Go
+    }
+
+    async fn cost(&self, agent: &Agent) -> Result<Next, Failure> {
+        for line in cloud::budget(&self.settings, &self.paths, agent.session_id()).await? {
+            self.screen.say(Ink::Plain, &line);
+        }
+        Ok(Next::Go)
     }
 
     fn status(&self, agent: &Agent) {

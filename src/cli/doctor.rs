@@ -3,6 +3,7 @@
 use super::report::{Failure, exit};
 use super::{args, session, terminal};
 use crate::config::{self, ConfigError, McpServers, Paths, Settings};
+use crate::delegate::catalogue::Catalogue;
 use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
 use std::fmt::Display;
@@ -69,6 +70,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     }
     findings.record("prompt", config::prompt(settings, paths).map(|_| "renders".to_owned()))?;
     findings.record("journal", journal(paths).await)?;
+    findings.record("cloud", hosted(settings))?;
     findings.good(
         "network",
         if settings.offline { "none: --offline" } else { "what the policy lets out, each time on the record" },
@@ -83,6 +85,23 @@ fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
 fn servers(paths: &Paths) -> Result<String, ConfigError> {
     let names: Vec<String> = McpServers::new(paths).all()?.into_keys().collect();
     Ok(if names.is_empty() { "no servers".into() } else { names.join(", ") })
+}
+
+/// Whether hosted models are set up. Nothing is sent.
+fn hosted(settings: &Settings) -> Result<String, String> {
+    let access = config::cloud_access(&settings.cloud)?;
+    let as_of = Catalogue::embedded().as_of;
+    let Some(access) = access else { return Ok("not set up: OPENAI_API_KEY is not set".into()) };
+    match access.is_in_the_clear() {
+        true => Err(format!(
+            "{}: the key would go there unencrypted; use https, or a server on this machine",
+            access.endpoint
+        )),
+        false => {
+            let compare = "`ossicle cloud models --check` compares the models known here";
+            Ok(format!("{}; {compare} ({as_of})", access.endpoint))
+        }
+    }
 }
 
 async fn journal(paths: &Paths) -> Result<String, ConfigError> {

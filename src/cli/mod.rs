@@ -1,7 +1,7 @@
 //! The terminal's edge: arguments to commands, events to the screen, errors to exit codes.
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
-//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `index`,
+//! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `index`, `cloud`, `policy`,
 //! `models`, `doctor`.
 
 mod add;
@@ -9,6 +9,7 @@ mod approve;
 mod args;
 mod call;
 mod chat;
+mod cloud;
 mod develop;
 mod doctor;
 mod editor;
@@ -17,8 +18,10 @@ mod index;
 mod mcp;
 mod models;
 mod picture;
+mod policy;
 mod render;
 mod report;
+mod route;
 mod run;
 mod screen;
 mod serve;
@@ -79,6 +82,9 @@ async fn command(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Re
         Some(Command::Tool(command)) => tools::tool(command, flags, screen).await,
         Some(Command::McpServer) => serve::mcp_server(flags, serve_mcp, screen).await,
         Some(Command::Mcp(command)) => mcp::mcp(command, flags, screen).await,
+        Some(Command::Route(args::Route::Explain { words })) => route::explain(words, flags).await,
+        Some(Command::Policy(command)) => policy::policy(command, flags, screen),
+        Some(Command::Cloud(command)) => cloud::cloud(command, flags, screen).await,
         Some(Command::Index(command)) => index::index(command, flags, screen).await,
         Some(Command::Models(args::Models::Inspect { checkpoint })) => {
             models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())

@@ -223,6 +223,8 @@ impl From<ConfigError> for Failure {
             ConfigError::Mcp { .. } => {
                 Self::from_error(exit::USAGE, &error).help("mend it, or take the server out with `ossicle mcp remove`")
             }
+            ConfigError::Cloud(_) => Self::from_error(exit::USAGE, &error)
+                .help("`OPENAI_API_KEY` holds the key, and `[cloud]` in config.toml or OPENAI_BASE_URL says where to"),
             ConfigError::NoMcpServer { .. } => {
                 Self::from_error(exit::USAGE, &error).help("`ossicle mcp list` names those that there are")
             }

@@ -21,7 +21,8 @@ pub(super) async fn mcp_server(flags: &args::Session, serve: ServeMcp, screen: &
         args::Approve::Always => args::Approve::Always,
     };
     let (mut settings, paths) = session::settings(flags)?;
-    settings.tools.get_or_insert_with(|| vec!["all".into()]);
+    // What costs money is offered to others only when it is named.
+    settings.tools.get_or_insert_with(|| vec!["all".into(), "-cloud".into()]);
     // The tools of MCP servers are not ours to offer; and one of them may be this very program.
     let (counter, warnings) = config::counter(&settings, &paths, approver(approve, screen), None).await?;
     for warning in warnings {
