@@ -3,7 +3,7 @@
 
 use ossicle::agent::Caller;
 use ossicle::journal::Journal;
-use ossicle::policy::{Approval, Approver, Folder, Pending, Places, Policy};
+use ossicle::policy::{Approval, Approvals, Approver, Folder, Pending, Places, Policy};
 use ossicle::tool::wasm::{Host, Surroundings, bundled};
 use ossicle::tool::{Progress, Toolbox};
 use ossicle::world::World;
@@ -47,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let (journal, approver) = (Journal::in_memory(&world).await?, Arc::new(Nobody));
     let (max_time, context) = (Duration::from_secs(60), Arc::default());
-    let caller = Caller { policy, approver, journal, world, attachments: None, max_time, context };
+    let approvals = Approvals::default();
+    let caller = Caller { policy, approver, approvals, journal, world, attachments: None, max_time, context };
     let write = toolbox.named("files.write").ok_or("it comes along")?;
     for (n, path) in (1..).zip(["drafts/letter.md", "letter.md", "../letter.md"]) {
         let arguments = format!(r##"{{"path": "{path}", "text": "# Dear Ada\n"}}"##);

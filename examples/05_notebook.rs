@@ -3,7 +3,7 @@
 
 use ossicle::agent::Caller;
 use ossicle::journal::Journal;
-use ossicle::policy::{Folder, Places, Policy};
+use ossicle::policy::{Approvals, Folder, Places, Policy};
 use ossicle::tool::python::Python;
 use ossicle::tool::{Progress, Toolbox};
 use ossicle::world::World;
@@ -31,6 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         world,
         attachments: Some(place.join("results")),
         max_time: Duration::from_secs(180),
+        approvals: Approvals::default(),
         context: Arc::default(),
     };
     let python = toolbox.named("python").ok_or("it was just registered")?;

@@ -9,11 +9,14 @@ mod chats;
 mod chooses;
 mod computes;
 mod constrains;
+mod delegates;
 mod extends;
 mod home;
 mod keeps;
 mod looks_around;
 mod makes_mistakes;
+#[path = "../mock/mod.rs"]
+mod mock;
 mod reaches_out;
 mod stops;
 mod watches;
