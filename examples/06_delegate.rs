@@ -28,7 +28,7 @@ impl Delegate for Painter {
     }
 
     fn offer(&self, _: &Order) -> Result<Offer, DelegateError> {
-        Ok(Offer { model: "by hand".into(), destination: "studio".into(), cost: "$0.02".parse().ok() })
+        Ok(Offer { model: "a painter".into(), destination: "studio".into(), cost: "$0.02".parse().ok() })
     }
 
     async fn complete(&self, order: Order, _: Grant, _: &dyn Witness) -> Result<Delivery, DelegateError> {
