@@ -1,9 +1,12 @@
 //! The command line, exactly as it was typed. What it means is [`Session::settings`]'s matter and that of the commands.
 
+mod cloud;
+
+pub(super) use cloud::{Cloud, Queue, Route};
+
 use crate::config::Settings;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
-use crate::policy::Money;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -81,39 +84,6 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Cloud {
-    /// The hosted models that this program knows, with their prices and their ends
-    Models {
-        /// Compare them with those that the service lists now
-        #[arg(long)]
-        check: bool,
-    },
-    /// What is spent and reserved today, and the limits of the policy
-    Budget,
-    /// What left this machine, and what it cost
-    Ledger {
-        /// As JSON Lines, each with its seal
-        #[arg(long)]
-        json: bool,
-        /// Check that no line was changed, and show the seal of the last one
-        #[arg(long)]
-        verify: bool,
-    },
-    /// What was to be done by hosted models and could not be sent
-    #[command(subcommand)]
-    Queue(Queue),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Route {
-    /// Show each gate, what would leave after redaction, the price and the local alternative; nothing is sent
-    Explain {
-        /// What you would say
-        words: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub(super) enum Policy {
     /// Load a policy, try its examples, and look for rules that name no tool
     Check {
@@ -132,39 +102,6 @@ pub(super) enum Policy {
         #[arg(long)]
         untrusted: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Queue {
-    /// List the tasks, those that have ended too
-    List,
-    /// Show what was wanted, and what came of it
-    Show {
-        /// A task, as the list names it
-        task: String,
-    },
-    /// Write what came of a task into a folder
-    Save {
-        /// A task, as the list names it
-        task: String,
-        /// Where to
-        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
-        folder: PathBuf,
-    },
-    /// Say what an unknown task has cost, as your bill has it
-    Settle {
-        /// A task, as the list names it
-        task: String,
-        /// In dollars: $0.05, or $0
-        cost: Money,
-    },
-    /// Take a task back before it is sent
-    Cancel {
-        /// A task, as the list names it
-        task: String,
-    },
-    /// Send what waits, as far as policy and budget allow it, and clear up what a crash left open
-    Drain,
 }
 
 #[derive(Debug, Subcommand)]

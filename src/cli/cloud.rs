@@ -298,7 +298,6 @@ async fn drain(flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     }
     let cloud = counter.cloud.clone().ok_or_else(not_set_up)?;
     let now = || World::real().clock.now();
-    cloud.tasks.recover(now()).await.map_err(config::ConfigError::from)?;
     let n_cleared = hosted::clear_up(&cloud, counter.caller.approver.as_ref(), now()).await;
     if n_cleared > 0 {
         screen.say(Ink::Green, &format!("{n_cleared} of what a crash left open were cleared up"));

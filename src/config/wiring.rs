@@ -332,7 +332,7 @@ fn tools(
             problems.extend(toolbox.register(tool).err().map(|error| error.to_string()));
         }
     }
-    for word in settings.tools.iter().flatten().filter(|word| *word != "all" && !word.starts_with('-')) {
+    for word in named(settings).into_iter().flatten().filter(|word| *word != "all") {
         if !toolbox.iter().any(|tool| is_meant(word, &tool.spec().id)) {
             problems.push(format!("there is no tool {word}; `ossicle tool list` names those that there are"));
         }
@@ -350,7 +350,7 @@ fn trained(
 ) -> Result<Vec<Arc<dyn Tool>>, ConfigError> {
     let index = index(paths)?.map(|index| Arc::new(index) as Arc<dyn Backend>);
     // The embedded model would search the web with no engine to do it.
-    let is_of_use = index.is_some() || settings.tools.is_some() || !is_embedded(settings);
+    let is_of_use = index.is_some() || named(settings).is_some() || !is_embedded(settings);
     let browser = browser(settings, paths, world, egress.as_ref(), index, pdf_reader(paths)).filter(|_| is_of_use);
     let python = Python::new(world.clone(), Some(paths.compiled()), surroundings.folders.clone());
     let mut tools = browser.map(browser::tools).unwrap_or_default();
@@ -362,13 +362,26 @@ fn is_embedded(settings: &Settings) -> bool {
     matches!(settings.model, None | Some(Source::Embedded))
 }
 
+/// The words of the settings that name tools; those that begin with `-` leave some out. `None` where none does: then it is all
+/// that a session has anyway.
+fn named(settings: &Settings) -> Option<Vec<&String>> {
+    let words: Vec<_> = settings.tools.iter().flatten().filter(|word| !is_exception(word)).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+/// `-cloud`, but not a flag in the wrong place.
+fn is_exception(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--")
+}
+
 /// Whether the settings give the session this tool.
 fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
-    match &settings.tools {
-        Some(words) => {
-            let is_left_out = words.iter().filter_map(|word| word.strip_prefix('-')).any(|word| is_meant(word, id));
-            !is_left_out && words.iter().any(|word| word == "all" || is_meant(word, id))
-        }
+    let exceptions = settings.tools.iter().flatten().filter(|word| is_exception(word));
+    if exceptions.map(|word| &word[1..]).any(|word| is_meant(word, id)) {
+        return false;
+    }
+    match named(settings) {
+        Some(words) => words.into_iter().any(|word| word == "all" || is_meant(word, id)),
         None => {
             !is_embedded(settings)
                 || id.package == "cloud" && id.tool == "image"
@@ -382,7 +395,7 @@ fn is_chosen(id: &ToolId, settings: &Settings) -> bool {
 fn is_server_chosen(server: &str, settings: &Settings) -> bool {
     let package = format!("{}{server}", tool::mcp::PACKAGE);
     let is_of_it = |word: &String| word == "all" || word.split('.').next() == Some(package.as_str());
-    settings.tools.as_ref().is_none_or(|words| words.iter().any(is_of_it))
+    named(settings).is_none_or(|words| words.into_iter().any(is_of_it))
 }
 
 fn is_meant(word: &str, id: &ToolId) -> bool {
@@ -422,6 +435,26 @@ fn limits(settings: &Settings) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_are_chosen_by_name_and_left_out_by_name() {
+        for (words, expect) in [
+            (&["all"][..], [true, true, true]),
+            (&["all", "-cloud"], [true, false, false]),
+            (&["files.read", "cloud"], [true, true, true]),
+            (&["cloud", "-cloud.image"], [false, false, true]),
+            // Alone it takes something away from what the embedded model is given.
+            (&["-cloud"], [false, false, false]),
+            (&["-notes"], [false, true, false]),
+            (&["--json"], [false, false, false]),
+        ] {
+            let settings =
+                Settings { tools: Some(words.iter().map(|word| (*word).into()).collect()), ..Settings::default() };
+            let chosen =
+                ["files.read", "cloud.image", "cloud.ask"].map(|id| is_chosen(&id.parse().unwrap(), &settings));
+            assert_eq!(chosen, expect, "{words:?}");
+        }
+    }
 
     #[tokio::test]
     async fn offline_there_is_no_network() {
