@@ -46,9 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         toolbox.register(tool)?;
     }
     let (journal, approver) = (Journal::in_memory(&world).await?, Arc::new(Nobody));
-    let (max_time, context) = (Duration::from_secs(60), Arc::default());
+    let (max_time, provenance) = (Duration::from_secs(60), Arc::default());
     let approvals = Approvals::default();
-    let caller = Caller { policy, approver, approvals, journal, world, attachments: None, max_time, context };
+    let caller = Caller { policy, approver, approvals, journal, world, attachments: None, max_time, provenance };
     let write = toolbox.named("files.write").ok_or("it comes along")?;
     for (n, path) in (1..).zip(["drafts/letter.md", "letter.md", "../letter.md"]) {
         let arguments = format!(r##"{{"path": "{path}", "text": "# Dear Ada\n"}}"##);

@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         attachments: Some(place.join("results")),
         max_time: Duration::from_secs(180),
         approvals: Approvals::default(),
-        context: Arc::default(),
+        provenance: Arc::default(),
     };
     let python = toolbox.named("python").ok_or("it was just registered")?;
     let cells = [

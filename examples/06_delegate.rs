@@ -47,8 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("ossicle-example-{}", std::process::id()));
     let tasks = Arc::new(SqliteStore::open(&folder.join("tasks.sqlite"))?);
     let (policy, world, host) = (Policy::parse("painter", POLICY)?, World::real(), HostPattern::parse("studio")?);
-    let cloud =
-        cloud::Cloud::new(Arc::new(Painter), host, tasks.clone(), policy.clone(), &Known::default(), world, "s")?;
+    let ladder = vec![cloud::Provider { name: "studio".into(), delegate: Arc::new(Painter), host }];
+    let cloud = cloud::Cloud::new(ladder, tasks.clone(), policy.clone(), &Known::default(), world, "s")?;
     let engine = Arc::new(CpuEngine::open(models::embedded()?, Default::default())?);
     let builder = Agent::builder().engine(engine).policy(policy).attachments(Some(folder.clone()));
     let tool = cloud::tools(&Arc::new(cloud), &[]).remove(0);

@@ -217,7 +217,7 @@ impl AgentBuilder {
                 attachments: self.attachments,
                 max_time: self.limits.max_call_time,
                 approvals: Approvals::default(),
-                context: Arc::default(),
+                provenance: Arc::default(),
             },
             journal,
             world: self.world,

@@ -4,9 +4,9 @@
 //! It knows nothing of turns and of models: an agent calls through it, and so does whoever offers our tools to others.
 //! Start at [`Caller::call`].
 
-use super::CallOutcome;
+use super::{CallOutcome, Provenance};
 use crate::journal::{CallEnd, Journal, JournalError, Record};
-use crate::policy::{Approvals, Approver, Call, Decision, Grant, Integrity, Label, Policy};
+use crate::policy::{Approvals, Approver, Call, Decision, Grant, Policy};
 use crate::tool::{Attachment, Citable, Progress, Registered, Tool};
 use crate::world::World;
 use serde_json::Value;
@@ -38,8 +38,8 @@ pub struct Caller {
     pub max_time: Duration,
     /// What was said yes to for the whole session.
     pub approvals: Approvals,
-    /// Whose words the calls so far have brought, for all that call through it.
-    pub context: Arc<Mutex<Label>>,
+    /// What the calls so far have brought, for all that call through it.
+    pub provenance: Arc<Mutex<Provenance>>,
 }
 
 /// What came of a call.
@@ -86,9 +86,14 @@ impl Caller {
             Ok(parsed) => registered.tool().resolve(parsed),
             Err(error) => return Ok(Called::new(CallOutcome::Error, format!("error: {error}"))),
         };
-        let (effect, context) = (registered.tool().effect(&parsed), self.context().clone());
-        let quote = registered.tool().quote(&parsed);
-        let call = Call { effect, context: &context, quote: quote.as_ref(), ..spec.asks(&parsed) };
+        let (context, argument) = self.provenance().of(spec, &parsed);
+        let (effect, quote) = (registered.tool().effect(&parsed), registered.tool().quote(&parsed));
+        let call = Call { effect, context: &context, argument: &argument, quote: quote.as_ref(), ..spec.asks(&parsed) };
+        let route = quote.as_ref().map(|quote| quote.route.clone()).unwrap_or_default();
+        let taken: Vec<String> = argument.arguments.iter().map(ToString::to_string).collect();
+        if !route.is_empty() || !taken.is_empty() {
+            self.journal.append(Record::CallJudged { call: id, route, taken }).await?;
+        }
         let decision = match self.policy.decide(&call) {
             Decision::Allow(grant) => Ok(grant),
             Decision::Deny(denial) => Err(denial),
@@ -105,14 +110,13 @@ impl Caller {
             }
         };
         self.journal.append(Record::call_intended(id, &spec.id, &parsed, &grant)).await?;
-        let (caller, tool, stop) = (self.clone(), registered.tool().clone(), stop.clone());
-        if spec.integrity == Integrity::Untrusted {
-            self.context().join(&Label::untrusted(spec.id.to_string()));
-        }
+        self.provenance().begins(spec);
+        let (caller, tool, stop, seen) = (self.clone(), registered.tool().clone(), stop.clone(), grant.seen());
         // In a task of its own, so that its end is recorded even when nobody waits any more.
         let recorded = tokio::spawn(async move {
             let started = caller.world.clock.elapsed();
-            let called = caller.run(id, tool, parsed, grant, &stop, &progress).await;
+            let called = caller.run(id, tool.clone(), parsed, grant, &stop, &progress).await;
+            caller.provenance().given(tool.spec(), &argument.label, &seen.label(), &called.text);
             let end = match called.outcome {
                 CallOutcome::Ok => CallEnd::Ok,
                 CallOutcome::Cancelled => CallEnd::Cancelled,
@@ -128,8 +132,9 @@ impl Caller {
         }
     }
 
-    fn context(&self) -> MutexGuard<'_, Label> {
-        self.context.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the calls so far have brought.
+    pub fn provenance(&self) -> MutexGuard<'_, Provenance> {
+        self.provenance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The call itself, in a task within the task: a tool that panics is a failed call.

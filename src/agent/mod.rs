@@ -12,6 +12,7 @@ mod escalate;
 mod event;
 mod nudge;
 mod prompt;
+mod provenance;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use call::{Called, Caller, Kept};
 pub use cite::{Citations, Cited};
 pub use event::{CallOutcome, Event, EventSink, TurnEnd, Usage};
 pub use prompt::{DEVELOPER as DEVELOPER_TEMPLATE, developer as render_developer};
+pub use provenance::Provenance;
 
 use crate::engine::{Engine, EngineError, GrammarError, ModelDescription, SamplingParams};
 use crate::harmony::{Encoding, Message, Token, TurnGrammar};
@@ -158,6 +160,7 @@ impl Agent {
         self.transcript.drop_finished_reasoning();
         let n_before = self.transcript.len();
         self.journal.append(Record::TurnStarted { text: text.to_owned() }).await?;
+        self.caller.provenance().heard(text);
         self.append_rendered(Message::user(text)).await?;
         events.event(Event::TurnStarted);
 

@@ -15,10 +15,14 @@ pub(super) fn approver(approve: Approve, screen: &Screen) -> Arc<dyn Approver> {
     match approve {
         Approve::Always => Arc::new(Fixed(Approval::Yes)),
         Approve::Never => Arc::new(Fixed(Approval::NobodyThere)),
-        // The question is asked on stderr and answered on stdin: without both there is nobody.
-        Approve::Ask if io::stdin().is_terminal() && io::stderr().is_terminal() => Arc::new(Person(screen.clone())),
+        Approve::Ask if somebody_is_there() => Arc::new(Person(screen.clone())),
         Approve::Ask => Arc::new(Fixed(Approval::NobodyThere)),
     }
+}
+
+/// A question is asked on stderr and answered on stdin: without both there is nobody.
+pub(super) fn somebody_is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Always the same answer.
@@ -82,6 +86,10 @@ fn question(pending: &Pending) -> String {
     let strangers: Vec<_> = pending.context().strangers().collect();
     if !strangers.is_empty() {
         text += &format!("  after      reading what others wrote, by {}\n", terminal::line(&strangers.join(", ")));
+    }
+    for (n, taken) in pending.argument().arguments.iter().enumerate() {
+        let word = if n == 0 { "not yours" } else { "" };
+        text += &format!("  {word:<10} {}\n", terminal::line(&taken.to_string()));
     }
     text + &format!("  rule       {}", terminal::line(pending.rule()))
 }
@@ -161,7 +169,7 @@ impl Keyboard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Call, Capabilities, Decision, Effect, Label, Policy, Targets, ToolId};
+    use crate::policy::{Call, Capabilities, Decision, Effect, Label, Policy, Taint, Targets, ToolId};
     use serde_json::json;
 
     #[test]
@@ -190,6 +198,7 @@ mod tests {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            argument: Taint::trusted(),
             quote: None,
         };
         let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("asked") };

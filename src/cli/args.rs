@@ -7,6 +7,7 @@ pub(super) use cloud::{Cloud, Queue, Route};
 use crate::config::Settings;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
+use crate::policy::Principal;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,9 @@ pub(super) enum Policy {
         /// As after the model has read what strangers wrote
         #[arg(long)]
         untrusted: bool,
+        /// As if the arguments were taken from that
+        #[arg(long)]
+        untrusted_argument: bool,
     },
 }
 
@@ -300,6 +304,11 @@ pub(super) struct Session {
     /// ./strict.
     #[arg(long, global = true, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     pub(super) policy: Option<PathBuf>,
+    /// Act as an automation of this name, for policies that speak of it (principals = ["automation:NAME"])
+    ///
+    /// Without it somebody at a terminal is `interactive`, and a run that nobody can be asked in is automation:unnamed.
+    #[arg(long = "as", global = true, value_name = "NAME", value_parser = Principal::automation)]
+    pub(super) principal: Option<Principal>,
     /// The tools of the session: packages or single tools (notes,files.read), or all; -cloud leaves some out
     ///
     /// Without it they are all that there are; but stapes, which is small, gets calc, clock, notes and what you added.

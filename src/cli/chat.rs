@@ -3,6 +3,7 @@
 use super::args::{self, Effort};
 use super::cloud;
 use super::editor::{Editor, Line};
+use super::meanwhile::Meanwhile;
 use super::report::{Failure, ended};
 use super::screen::{Ink, Screen};
 use super::session;
@@ -43,8 +44,12 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
     let mut editor = Editor::open((!chat.settings.ephemeral).then(|| chat.paths.history()), screen)?;
     let mut session = chat.open().await?;
     chat.greet(&session.agent);
+    let mut meanwhile = Meanwhile::new(chat.settings.clone(), chat.paths.clone());
     let mut interrupted = false;
     loop {
+        for news in meanwhile.look(session.agent.session_id()).await {
+            chat.screen.say(Ink::Green, &news);
+        }
         // The editor blocks its thread until the line is complete.
         let line = tokio::task::block_in_place(|| editor.line())?;
         let next = match line {
@@ -70,6 +75,12 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
                 chat.greet(&session.agent);
             }
             Next::Leave => {
+                if meanwhile.is_busy() {
+                    chat.screen.say(Ink::Dim, "something that waited is just being done; Ctrl-C leaves at once");
+                }
+                for news in meanwhile.finish().await {
+                    chat.screen.say(Ink::Green, &news);
+                }
                 session.close().await;
                 return Ok(());
             }

@@ -6,13 +6,13 @@ use super::approve::approver;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
-use crate::agent::{CallOutcome, cloud as hosted};
+use crate::agent::CallOutcome;
+use crate::agent::cloud::{self as hosted, Drained};
 use crate::config::{self, Paths, Settings};
 use crate::delegate::catalogue::{Capability, Catalogue};
 use crate::journal::ledger::{Line, verify};
 use crate::journal::tasks::{End, Piece, Spent, State, Task, TaskId, TaskStore};
 use crate::policy::Money;
-use crate::tool::{Progress, Toolbox};
 use crate::world::World;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +20,6 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
-use tokio_util::sync::CancellationToken;
 
 pub(super) async fn cloud(command: &args::Cloud, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let (settings, paths) = session::settings(flags)?;
@@ -302,33 +301,17 @@ async fn drain(flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     if n_cleared > 0 {
         screen.say(Ink::Green, &format!("{n_cleared} of what a crash left open were cleared up"));
     }
-    let tasks = cloud.tasks.tasks().await.map_err(config::ConfigError::from)?;
     let folders = config::folders(&settings, &paths);
+    let told = screen.clone();
+    let begins = &mut |task: &Task| told.wait(&format!("{}: cloud.{}", task.id, task.capability));
+    let drained = hosted::drain(&cloud, &counter.caller, &folders, begins).await;
+    screen.settle();
     let mut n_left = 0;
-    let waiting = tasks.into_iter().filter(|task| task.state == State::Waiting);
-    for (n, task) in (1..).zip(waiting) {
-        let id = task.id.clone();
-        let (tool, arguments) = match hosted::waiting(&cloud, task, &folders) {
-            Ok(made) => made,
-            Err(problem) => {
-                screen.say(Ink::Yellow, &format!("{id}: {problem}"));
-                n_left += 1;
-                continue;
-            }
-        };
-        let mut toolbox = Toolbox::default();
-        let identity = tool.spec().id.to_string();
-        toolbox.register(tool).map_err(|error| Failure::new(exit::FAILURE, error.to_string()))?;
-        let Some(registered) = toolbox.named(&identity) else { continue };
-        screen.wait(&format!("{id}: {identity}"));
-        let called =
-            counter.caller.call(n, registered, &arguments, &CancellationToken::new(), Progress::default()).await;
-        screen.settle();
-        let called = called.map_err(config::ConfigError::from)?;
+    for Drained { task, called, .. } in drained.map_err(config::ConfigError::from)? {
         let is_done = called.outcome == CallOutcome::Ok;
         n_left += usize::from(!is_done);
         let ink = if is_done { Ink::Green } else { Ink::Yellow };
-        screen.say(ink, &format!("{id}  {}", terminal::block(&called.text).trim_end()));
+        screen.say(ink, &format!("{task}  {}", terminal::block(&called.text).trim_end()));
         called.attachments.iter().for_each(|kept| screen.state().picture(&kept.file));
     }
     counter.servers.close().await;

@@ -61,7 +61,7 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     };
     match config::policy(settings, paths) {
         Ok(policy) => {
-            findings.good("policy", &format!("{}, {} rules", policy.name(), policy.rules().len()))?;
+            findings.good("policy", &format!("{}, {} rules", policy.name(), policy.n_rules()))?;
             for warning in policy.check(&known) {
                 findings.line("odd", "policy", &warning.to_string())?;
             }

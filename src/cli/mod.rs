@@ -16,6 +16,7 @@ mod editor;
 mod events;
 mod index;
 mod mcp;
+mod meanwhile;
 mod models;
 mod picture;
 mod policy;

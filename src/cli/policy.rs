@@ -6,7 +6,7 @@ use super::report::Failure;
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::config;
-use crate::policy::{Answer, Call, Label};
+use crate::policy::{Answer, Call, Label, Speaking, Taint};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -26,11 +26,11 @@ pub(super) fn policy(command: &args::Policy, flags: &args::Session, screen: &Scr
                 let failure = Failure::usage(format!("{} names tools that are not there", policy.name()));
                 return Err(failure.help("such a rule protects nothing: mend the name, or take the rule out"));
             }
-            let n_rules = policy.rules().len();
+            let n_rules = policy.n_rules();
             screen.say(Ink::Green, &format!("{}: {n_rules} rules, and all its examples hold", policy.name()));
             Ok(())
         }
-        args::Policy::Explain { tool, arguments, untrusted } => {
+        args::Policy::Explain { tool, arguments, untrusted, untrusted_argument } => {
             let policy = config::policy(&settings, &paths)?;
             let arguments: Value = serde_json::from_str(arguments).map_err(|error| {
                 Failure::usage(format!("the arguments are no JSON: {error}"))
@@ -41,15 +41,18 @@ pub(super) fn policy(command: &args::Policy, flags: &args::Session, screen: &Scr
                 Failure::usage(format!("there is no tool {tool}"))
                     .help("`ossicle tool list` names those that there are")
             })?;
-            let context = if *untrusted { Label::untrusted("a stranger") } else { Label::trusted().clone() };
+            let argument = if *untrusted_argument { Taint::of_all("a stranger") } else { Taint::trusted().clone() };
+            let has_read = *untrusted || *untrusted_argument;
+            let context = if has_read { Label::untrusted("a stranger") } else { Label::trusted().clone() };
             let (spec, quote) = (registered.spec(), registered.tool().quote(&arguments));
             let effect = registered.tool().effect(&arguments);
-            let call = Call { effect, context: &context, quote: quote.as_ref(), ..spec.asks(&arguments) };
+            let labelled = Call { context: &context, argument: &argument, ..spec.asks(&arguments) };
+            let call = Call { effect, quote: quote.as_ref(), ..labelled };
             let explained = policy.explain(&call);
             let mut out = io::stdout().lock();
             writeln!(out, "{}: {}, by `{}`", terminal::line(tool), explained.answer.as_str(), explained.rule)?;
-            for (id, answer, line) in &explained.rules {
-                writeln!(out, "  {:<6} `{id}` (line {line})", answer.as_str())?;
+            for Speaking { id, answer, place } in &explained.rules {
+                writeln!(out, "  {:<6} `{id}` ({})", answer.as_str(), terminal::line(place))?;
             }
             let (answer, rule) = &explained.otherwise;
             match explained.rule.as_str() {

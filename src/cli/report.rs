@@ -218,6 +218,8 @@ impl From<ConfigError> for Failure {
             }
             ConfigError::Unreadable { .. } => Self::from_error(exit::USAGE, &error)
                 .help("it has to be a file of UTF-8 text that you may read; make it one, or move it away"),
+            ConfigError::Rules { .. } => Self::from_error(exit::USAGE, &error)
+                .help("the files of a folder of policies count as one: give each rule a name of its own"),
             ConfigError::File { .. } => Self::from_error(exit::USAGE, &error)
                 .help("mend the line, or take it out; without the file the defaults are used"),
             ConfigError::Mcp { .. } => {

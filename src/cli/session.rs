@@ -1,14 +1,18 @@
 //! What `run` and `chat` share: an agent from the flags, and Ctrl-C that stops a turn first and the program then.
 
-use super::approve::approver;
+use super::approve::{approver, somebody_is_there};
 use super::args;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use crate::agent::{Agent, Answer, EventSink};
 use crate::config::{self, Paths, Settings};
+use crate::policy::Principal;
 use crate::tool;
 use std::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
+
+/// What a run is called whose owner did not name it, and in which nobody can be asked.
+const UNNAMED: &str = "unnamed";
 
 /// The flags over the configuration file, and the folders.
 pub(super) fn settings(flags: &args::Session) -> Result<(Settings, Paths), Failure> {
@@ -16,7 +20,11 @@ pub(super) fn settings(flags: &args::Session) -> Result<(Settings, Paths), Failu
     let folder = std::env::current_dir().map_err(|error| {
         Failure::usage(format!("the working folder cannot be used: {error}")).help("go to another, or use -C")
     })?;
-    let settings = Settings { folder: Some(folder), ..flags.settings() }.or_file(&paths)?;
+    let principal = flags.principal.clone().unwrap_or_else(|| match somebody_is_there() {
+        true => Principal::Interactive,
+        false => Principal::Automation(UNNAMED.into()),
+    });
+    let settings = Settings { folder: Some(folder), principal, ..flags.settings() }.or_file(&paths)?;
     Ok((settings, paths))
 }
 

@@ -10,7 +10,7 @@ use super::screen::{Ink, Screen};
 use super::{args, develop, session, terminal};
 use crate::config::{self, Packages, Paths};
 use crate::engine::models::Source;
-use crate::policy::{Integrity, Policy, Reach};
+use crate::policy::{Policy, Question};
 use crate::tool::Toolbox;
 use crate::tool::wasm::{self, Host, Package, Surroundings, run_examples};
 use crate::world::World;
@@ -50,7 +50,7 @@ fn list(as_json: bool, flags: &args::Session, screen: &Screen) -> Result<(), Fai
             .iter()
             .map(|tool| {
                 let spec = tool.spec();
-                let (_, rule) = policy.ruling(&spec.id, spec.effect, &Reach::default(), Integrity::Trusted);
+                let (_, rule) = policy.ruling(&Question::about(&spec.id, spec.effect));
                 let answer = policy.summary(&spec.id, spec.effect);
                 json!({
                     "id": spec.id.to_string(),

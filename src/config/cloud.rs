@@ -4,8 +4,8 @@
 //! [`cloud`].
 
 use super::paths::{environment, home};
-use super::{ConfigError, Paths, Settings};
-use crate::agent::cloud::{self, Cloud};
+use super::{ConfigError, Paths, Settings, key};
+use crate::agent::cloud::{self, Cloud, Provider};
 use crate::delegate::catalogue::{Capability, Catalogue};
 use crate::delegate::openai::{self, Key, OpenAi};
 use crate::delegate::{Hosted, Models};
@@ -14,7 +14,7 @@ use crate::journal::{SqliteStore, TaskStore};
 use crate::policy::redact::Known;
 use crate::policy::{
     Approver, Call, Capabilities, Confidentiality, Decision, Denial, Effect, Folder, Grant, HostPattern, Label, Money,
-    Policy, Quote, Targets, ToolId,
+    Policy, Quote, Taint, Targets, ToolId,
 };
 use crate::tool::Tool;
 use crate::world::World;
@@ -38,13 +38,31 @@ pub struct CloudSettings {
     pub project: Option<String>,
     /// Hosted models by what they are taken for, instead of those of the catalogue.
     pub models: BTreeMap<Capability, String>,
+    /// The program that prints the key, and its arguments. `OPENAI_API_KEY` beats it.
+    pub key_command: Option<Vec<String>>,
+    /// Servers of the user's or of their organisation's, which are asked first, in this order.
+    pub server: Vec<ServerSettings>,
+}
+
+/// A server that speaks the same API and costs nothing.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// What people call it.
+    pub name: String,
+    /// Of its API.
+    pub base_url: String,
+    /// The variable of the environment that holds its key, if it wants one.
+    pub key_env: Option<String>,
+    /// What it can do, and with which model.
+    pub models: BTreeMap<Capability, String>,
 }
 
 /// Where hosted models are, and how they are asked.
 pub struct CloudAccess {
     /// The server.
     pub endpoint: Endpoint,
-    key: Key,
+    key: Arc<Key>,
     /// Whether the user has one: servers of their own may want none.
     has_key: bool,
     account: openai::Settings,
@@ -61,25 +79,54 @@ pub fn cloud_access(settings: &CloudSettings) -> Result<Option<CloudAccess>, Str
 fn access(settings: &CloudSettings, environment: &BTreeMap<String, String>) -> Result<Option<CloudAccess>, String> {
     let variable = |name: &str| environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let base_url = variable("OPENAI_BASE_URL").or(settings.base_url.as_deref());
-    let key = match (variable("OPENAI_API_KEY"), base_url) {
-        (Some(key), _) => Key::new(key, "the environment variable OPENAI_API_KEY")?,
+    let key = match (variable("OPENAI_API_KEY"), &settings.key_command, base_url) {
+        (Some(key), _, _) => Key::new(key, "the environment variable OPENAI_API_KEY")?,
+        (None, Some(command), _) => key::key(command)?,
         // A server of the user's own may want none.
-        (None, Some(_)) => Key::new("none", "nowhere: OPENAI_API_KEY is not set")?,
-        (None, None) => return Ok(None),
+        (None, None, Some(_)) => no_key("OPENAI_API_KEY")?,
+        (None, None, None) => return Ok(None),
     };
-    let mut base_url = base_url.unwrap_or(BASE_URL).to_owned();
-    if !base_url.ends_with('/') {
-        base_url.push('/');
-    }
-    let endpoint = Endpoint::parse(&base_url).map_err(|problem| format!("the base URL of hosted models: {problem}"))?;
+    let endpoint = endpoint(base_url.unwrap_or(BASE_URL), "hosted models")?;
     let of = |name: &str, own: &Option<String>| variable(name).map(str::to_owned).or(own.clone());
     let account = openai::Settings {
         organization: of("OPENAI_ORG_ID", &settings.organization),
         project: of("OPENAI_PROJECT_ID", &settings.project),
         ..openai::Settings::default()
     };
-    let has_key = variable("OPENAI_API_KEY").is_some();
-    Ok(Some(CloudAccess { endpoint, key, has_key, account, models: settings.models.clone() }))
+    let has_key = variable("OPENAI_API_KEY").is_some() || settings.key_command.is_some();
+    Ok(Some(CloudAccess { endpoint, key: Arc::new(key), has_key, account, models: settings.models.clone() }))
+}
+
+/// The way to a server of the user's own.
+fn server_access(server: &ServerSettings, environment: &BTreeMap<String, String>) -> Result<CloudAccess, String> {
+    let ServerSettings { name, base_url, key_env, models } = server;
+    let key = match key_env {
+        Some(variable) => {
+            let value =
+                environment.get(variable).ok_or_else(|| format!("{variable}, the key of {name}, is not set"))?;
+            Key::new(value, &format!("the environment variable {variable}"))?
+        }
+        None => no_key("`key_env`")?,
+    };
+    if models.is_empty() {
+        return Err(format!("{name} can do nothing: write `models = {{ text = \"gpt-oss-120b\" }}`"));
+    }
+    Ok(CloudAccess {
+        endpoint: endpoint(base_url, name)?,
+        key: Arc::new(key),
+        has_key: key_env.is_some(),
+        account: openai::Settings::default(),
+        models: models.clone(),
+    })
+}
+
+fn no_key(setting: &str) -> Result<Key, String> {
+    Key::new("none", &format!("nowhere: {setting} is not set"))
+}
+
+fn endpoint(base_url: &str, of: &str) -> Result<Endpoint, String> {
+    let slash = if base_url.ends_with('/') { "" } else { "/" };
+    Endpoint::parse(&format!("{base_url}{slash}")).map_err(|problem| format!("the base URL of {of}: {problem}"))
 }
 
 impl CloudAccess {
@@ -113,23 +160,48 @@ pub(super) fn cloud(
     policy: &Policy,
     session: &str,
 ) -> Result<Option<Arc<Cloud>>, ConfigError> {
-    let Some(access) = cloud_access(&settings.cloud).map_err(ConfigError::Cloud)? else { return Ok(None) };
-    let Some(delegate) = hosted(settings, egress, world)? else { return Ok(None) };
-    let (host, known) = (host_pattern(&access)?, known(&environment()));
-    let cloud = Cloud::new(Arc::new(delegate), host, tasks(paths)?, policy.clone(), &known, world.clone(), session);
+    let ladder = ladder(settings, egress, world)?;
+    if ladder.is_empty() {
+        return Ok(None);
+    }
+    let known = known(&environment());
+    let cloud = Cloud::new(ladder, tasks(paths)?, policy.clone(), &known, world.clone(), session);
     let cloud = cloud.map_err(|error| ConfigError::Cloud(error.to_string()))?;
     Ok(Some(Arc::new(cloud.offline(settings.offline).ephemeral(settings.ephemeral))))
 }
 
-/// Who does what the local model cannot; without a way out it only says what it would cost.
-pub(super) fn hosted(
+/// What hosted models are called among those who are asked.
+const HOSTED: &str = "hosted";
+
+/// Who does what the local model cannot, the user's own servers first; without a way out they only say what it would cost.
+pub(super) fn ladder(
     settings: &Settings,
     egress: Option<&Egress>,
     world: &World,
-) -> Result<Option<Hosted>, ConfigError> {
-    let Some(access) = cloud_access(&settings.cloud).map_err(ConfigError::Cloud)? else { return Ok(None) };
-    let client = egress.map(|egress| access.client(egress.clone(), world));
-    Ok(Some(Hosted::new(client, access.host(), Catalogue::embedded(), access.models)))
+) -> Result<Vec<Provider>, ConfigError> {
+    let environment = environment();
+    let mut ladder: Vec<Provider> = Vec::new();
+    let mut add = |name: &str, access: CloudAccess, is_own: bool| {
+        let (host, client) = (host_pattern(&access)?, egress.map(|egress| access.client(egress.clone(), world)));
+        let is_taken = |other: &Provider| other.name == name || other.host == host;
+        if name == "local" || ladder.iter().any(is_taken) {
+            let problem = "each server has a name and a host of its own, and none is called `local` or `hosted`";
+            return Err(ConfigError::Cloud(format!("`{name}` cannot be added: {problem}")));
+        }
+        let hosted = match is_own {
+            true => Hosted::of_ones_own(client, access.host(), access.models),
+            false => Hosted::new(client, access.host(), Catalogue::embedded(), access.models),
+        };
+        ladder.push(Provider { name: name.into(), delegate: Arc::new(hosted), host });
+        Ok(())
+    };
+    for server in &settings.cloud.server {
+        add(&server.name, server_access(server, &environment).map_err(ConfigError::Cloud)?, true)?;
+    }
+    if let Some(access) = cloud_access(&settings.cloud).map_err(ConfigError::Cloud)? {
+        add(HOSTED, access, false)?;
+    }
+    Ok(ladder)
 }
 
 /// The tools of it that the policy could allow.
@@ -158,6 +230,7 @@ pub async fn hosted_client(
         hidden: Vec::new(),
         confidentiality: Confidentiality::Public,
         cost: Some(Money::ZERO),
+        route: Vec::new(),
     };
     let call = Call {
         tool: &tool,
@@ -166,6 +239,7 @@ pub async fn hosted_client(
         wants: &wants,
         targets: &Targets::default(),
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: Some(&quote),
     };
     let grant = match policy.decide(&call) {

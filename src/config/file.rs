@@ -5,7 +5,7 @@ use super::{BrowserSettings, CloudSettings, ConfigError, Paths};
 use crate::egress::Endpoint;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
-use crate::policy::{Folder, Policy};
+use crate::policy::{Folder, Policy, Principal};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub struct Settings {
     pub model: Option<Source>,
     /// A policy file, or the name of a bundled policy; the bundled default when absent.
     pub policy: Option<PathBuf>,
+    /// On whose behalf calls are made, for policies that distinguish.
+    pub principal: Principal,
     /// How long the model may think.
     pub reasoning_effort: Option<ReasoningEffort>,
     /// 0 is greedy.
@@ -150,6 +152,7 @@ impl Settings {
                 Some(_) => policy,
                 None => paths.config.join(policy),
             })),
+            principal: self.principal,
             reasoning_effort: self.reasoning_effort.or(effort),
             temperature: self.temperature.or(file.temperature),
             seed: self.seed.or(file.seed),

@@ -8,25 +8,28 @@ mod cloud;
 mod file;
 mod follow;
 mod index;
+mod key;
 mod mcp;
 mod packages;
 mod paths;
 mod pdf;
+mod policy;
 mod project;
 mod route;
 mod terminal;
 mod wiring;
 
 pub use browser::{BrowserSettings, SearchEngine, browser};
-pub use cloud::{CloudAccess, CloudSettings, cloud_access, hosted_client, tasks};
+pub use cloud::{CloudAccess, CloudSettings, ServerSettings, cloud_access, hosted_client, tasks};
 pub use file::Settings;
 pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter};
+pub use policy::policy;
 pub use route::route;
 pub use terminal::{Pictures, terminal_is_plain, terminal_pictures};
-pub use wiring::{Counter, Opened, counter, egress, explained_tools, folders, known, open, policy, prompt, toolbox};
+pub use wiring::{Counter, Opened, counter, egress, explained_tools, folders, known, open, prompt, toolbox};
 
 use crate::agent::AgentError;
 use crate::engine::models::LoadError;
@@ -58,6 +61,14 @@ pub enum ConfigError {
     NoPolicy {
         /// What was looked for.
         path: PathBuf,
+    },
+    /// Policies that do not go together.
+    #[error("{}: {problem}", path.display())]
+    Rules {
+        /// The one that was read last.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The configuration file is wrong.
     #[error("{}: {error}", path.display())]

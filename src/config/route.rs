@@ -1,12 +1,12 @@
 //! What the router would do with a line of the user's, as things stand: nothing is sent, and no model is loaded.
 
-use super::cloud::{hosted, known};
+use super::cloud::{known, ladder};
 use super::paths::environment;
 use super::{ConfigError, Paths, Settings, tasks};
 use crate::delegate::router::{Allowance, Connectivity, Failures, Flags, Need, Request, Route, Router, Rung, State};
-use crate::delegate::{Ability, Delegate, Order};
+use crate::delegate::{Ability, Order};
 use crate::policy::redact::{Placeholders, Redactor, Rules};
-use crate::policy::{Answer, Confidentiality, Effect, Integrity, Money, Policy, Reach, ToolId};
+use crate::policy::{Answer, Confidentiality, Effect, Money, Policy, Question, ToolId};
 use crate::world::World;
 
 /// Tokens that gpt-oss reads at once, where nobody said less.
@@ -24,32 +24,40 @@ pub async fn route(settings: &Settings, paths: &Paths, words: &str) -> Result<Ro
     let found = redactor(Rules::all())?.redact(words, &mut Placeholders::new()).found;
     let n_tokens = words.len() as u64 / BYTES_PER_TOKEN;
     let request = Request { redacted: Some(&redacted.text), found: &found, n_tokens, ..Request::line(words) };
-    let delegate = hosted(settings, None, &World::real())?;
+    let providers = ladder(settings, None, &World::real())?;
     let left = left(settings, paths, &policy).await?;
     let asked = |need: Option<Need>| {
         let ability = need.and_then(ability).unwrap_or(Ability::Ask);
         let tool = ToolId { package: "cloud".into(), tool: ability.as_str().into() };
-        let (answer, rule) = policy.ruling(&tool, Effect::Cloud, &Reach::default(), Integrity::Trusted);
-        let offer = delegate.as_ref().and_then(|hosted| hosted.offer(&Order::new(ability, &redacted.text)).ok());
-        let hosted = delegate.as_ref().map(|hosted| Rung {
-            name: "hosted".into(),
-            abilities: hosted.abilities().into_iter().map(Need::from).collect(),
-            context: u64::MAX,
-            max: Confidentiality::Personal,
-            is_redacted: true,
-            price: offer.and_then(|offer| offer.cost).map(Money::micro_dollars),
+        let (answer, rule) = policy.ruling(&Question::about(&tool, Effect::Cloud));
+        let above = providers.iter().map(|provider| {
+            let host = provider.host.to_string();
+            let own = policy.egress().own(&host);
+            // The user's own server sees the words as they are, as far as the policy lets it.
+            let leaves = if own.is_some() { words } else { &redacted.text };
+            let offer = provider.delegate.offer(&Order::new(ability, leaves)).ok();
+            Rung {
+                name: provider.name.clone(),
+                abilities: provider.delegate.abilities().into_iter().map(Need::from).collect(),
+                context: u64::MAX,
+                max: own.unwrap_or(Confidentiality::Personal),
+                is_redacted: own.is_none(),
+                price: offer.and_then(|offer| offer.cost).map(Money::micro_dollars),
+                label: None,
+                is_down: false,
+            }
         });
         let local = Rung::local(settings.context_length.map_or(LOCAL_CONTEXT, |length| length as u64));
-        let ladder: Vec<Rung> = std::iter::once(local).chain(hosted).collect();
+        let ladder: Vec<Rung> = std::iter::once(local).chain(above).collect();
         let state = State {
             connectivity: if settings.offline { Connectivity::Offline } else { Connectivity::Unknown },
             flags: Flags { offline: settings.offline, cloud: false },
             policy: answer,
-            rule,
+            rule: &rule,
             budget: Allowance {
                 left: left.micro_dollars(),
                 over: Answer::Deny,
-                unknown: policy.budget().on_unknown_price,
+                unknown: policy.budget().on_unknown_price(),
             },
             has_search: false,
             failures: Failures::default(),

@@ -2,11 +2,11 @@
 
 use super::browser::browser;
 use super::cloud::{cloud, cloud_tools};
-use super::file::bundled as bundled_policy;
 use super::follow::following;
 use super::index::index;
-use super::paths::{environment, home};
+use super::paths::environment;
 use super::pdf::pdf_reader;
+use super::policy::policy;
 use super::{ConfigError, Connected, Packages, Paths, Settings, mcp, project};
 use crate::agent::cloud::{Cloud, LONGEST};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
@@ -17,7 +17,7 @@ use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
 use crate::journal::{Journal, Record, SqliteStore};
-use crate::policy::{Approvals, Approver, Folder, Places, Policy, ToolId};
+use crate::policy::{Approvals, Approver, Folder, Policy, ToolId};
 use crate::tool::browser::{self, Backend};
 use crate::tool::python::{self, Python};
 use crate::tool::wasm::{self, Package, Surroundings};
@@ -123,9 +123,9 @@ pub async fn counter(
     problems.extend(problem);
     let warnings = warnings(&policy, &toolbox, problems);
     let max_time = longest_call(settings, &servers, cloud.is_some());
-    let (attachments, context) = (attachments(settings, paths), Arc::default());
+    let (attachments, provenance) = (attachments(settings, paths), Arc::default());
     let approvals = Approvals::default();
-    let caller = Caller { policy, approver, approvals, journal, world, attachments, max_time, context };
+    let caller = Caller { policy, approver, approvals, journal, world, attachments, max_time, provenance };
     Ok((Counter { toolbox, caller, servers, cloud }, warnings))
 }
 
@@ -223,41 +223,8 @@ pub fn explained_tools(settings: &Settings, paths: &Paths) -> Result<Toolbox, Co
     Ok(tools(&world, None, settings, paths, &mut Connected::default(), cloud)?.0)
 }
 
-/// Where an administrator's policy lies: it holds for everybody here, and can only be tightened.
-const SYSTEM_POLICY: &str = "/etc/ossicle/policy.toml";
-
-/// Where a project's lies, in the folder in which the user works. It makes stricter, and allows nothing.
-const PROJECT_POLICY: &str = ".ossicle/policy.toml";
-
-/// The policy as a session would have it: the user's choice, made stricter by the system's and the project's where there are such.
-pub fn policy(settings: &Settings, paths: &Paths) -> Result<Policy, ConfigError> {
-    let own = paths.all().into_iter().map(|folder| real(&folder)).collect();
-    let places = Places { workspace: workspace(settings), home: real(&home()), own };
-    let chosen = match &settings.policy {
-        None => Policy::default(),
-        Some(path) => match bundled_policy(path) {
-            Some(policy) => policy,
-            None => policy_file(path)?.ok_or_else(|| ConfigError::NoPolicy { path: path.clone() })?,
-        },
-    };
-    let project = settings.folder.as_ref().map(|folder| folder.join(PROJECT_POLICY));
-    let stricter = std::iter::once(PathBuf::from(SYSTEM_POLICY)).chain(project);
-    stricter.map(|path| policy_file(&path)).try_fold(chosen.at(places.clone(), real), |policy, other| {
-        Ok(match other? {
-            Some(other) => policy.under(other.at(places.clone(), real)),
-            None => policy,
-        })
-    })
-}
-
-/// A policy of somebody's, if the file is there.
-fn policy_file(path: &Path) -> Result<Option<Policy>, ConfigError> {
-    let Some(text) = read_if_there(path)? else { return Ok(None) };
-    Ok(Some(Policy::parse(&path.display().to_string(), &text)?))
-}
-
 /// The folder in which the user works; without one, a place where nothing is.
-fn workspace(settings: &Settings) -> PathBuf {
+pub(super) fn workspace(settings: &Settings) -> PathBuf {
     settings.folder.as_deref().map_or_else(|| "/nonexistent".into(), real)
 }
 
@@ -415,7 +382,7 @@ fn template(paths: &Paths) -> Result<String, ConfigError> {
         .map(|own| own.unwrap_or_else(|| DEVELOPER_TEMPLATE.into()))
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -37,6 +37,8 @@ pub struct Hosted {
     catalogue: Catalogue,
     models: Models,
     host: String,
+    /// A server of the user's own: it costs nothing, and has no conversations that a crash could be cleared up by.
+    is_own: bool,
 }
 
 impl Ability {
@@ -55,7 +57,12 @@ impl Ability {
 impl Hosted {
     /// Orders go through `client` to the host of this name; without one nothing is sent.
     pub fn new(client: Option<OpenAi>, host: String, catalogue: Catalogue, models: Models) -> Self {
-        Self { client, catalogue, models, host }
+        Self { client, catalogue, models, host, is_own: false }
+    }
+
+    /// The same for a server of the user's own, with these models and no others.
+    pub fn of_ones_own(client: Option<OpenAi>, host: String, models: Models) -> Self {
+        Self { is_own: true, ..Self::new(client, host, Catalogue::embedded(), models) }
     }
 
     fn client(&self) -> Result<&OpenAi, OpenAiError> {
@@ -69,13 +76,17 @@ impl Hosted {
     fn model(&self, ability: Ability) -> Option<&str> {
         let of = |capability| {
             let chosen = self.models.get(&capability).map(String::as_str);
-            chosen.or_else(|| self.catalogue.default_for(capability).map(catalogue::Model::id))
+            let known = || self.catalogue.default_for(capability).map(catalogue::Model::id);
+            chosen.or_else(|| known().filter(|_| !self.is_own))
         };
         // A model of text that cannot look says so itself, and costs nothing then.
         of(ability.capability()).or_else(|| of(Capability::Text).filter(|_| ability == Ability::See))
     }
 
     fn estimate(&self, model: &str, order: &Order) -> Option<Money> {
+        if self.is_own {
+            return Some(Money::ZERO);
+        }
         let (size, quality) = picture(order);
         match order.ability {
             Ability::Image => self.catalogue.estimate(&catalogue::Order::Image { model, quality, size, n: 1 }),
@@ -91,7 +102,10 @@ impl Hosted {
     }
 
     fn cost(&self, model: &str, usage: Option<&Usage>) -> Option<Money> {
-        usage.and_then(|usage| self.catalogue.cost(model, usage))
+        match self.is_own {
+            true => Some(Money::ZERO),
+            false => usage.and_then(|usage| self.catalogue.cost(model, usage)),
+        }
     }
 
     async fn image(&self, model: &str, order: &Order, grant: &Grant) -> Result<Delivery, OpenAiError> {
@@ -144,7 +158,8 @@ impl Hosted {
             }
         }
         let file = Media { name: "speech.wav".into(), media_type: "audio/wav".into(), bytes };
-        Ok(Delivery { text: String::new(), files: vec![file], cost: None, is_refusal: false })
+        let cost = self.cost(model, None);
+        Ok(Delivery { text: String::new(), files: vec![file], cost, is_refusal: false })
     }
 
     async fn ask(
@@ -161,7 +176,10 @@ impl Hosted {
             max_output_tokens: Some(MAX_OUTPUT_TOKENS),
             ..ResponseRequest::question(model, "")
         };
-        let answer = self.client()?.ask(&request, grant, &Told(witness)).await?;
+        let answer = match self.is_own {
+            true => self.client()?.ask_once(&request, grant, &Told(witness)).await?,
+            false => self.client()?.ask(&request, grant, &Told(witness)).await?,
+        };
         Ok(self.delivery(answer, model))
     }
 

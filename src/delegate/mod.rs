@@ -4,11 +4,13 @@
 //! does it count money: it knows prices, and its caller keeps the budget. Start at [`Delegate`]; [`Hosted`] is the one that
 //! speaks OpenAI's API, [`openai::OpenAi`] its client; [`catalogue`] knows models and their prices.
 
+mod breaker;
 pub mod catalogue;
 mod hosted;
 pub mod openai;
 pub mod router;
 
+pub use breaker::Breaker;
 pub use hosted::{Hosted, Models};
 
 use crate::policy::{Grant, Money};

@@ -1,7 +1,7 @@
 //! Real servers on loopback, and names that lead where they should not.
 
 use super::*;
-use crate::policy::{Call, Capabilities, Decision, Effect, HostPattern, Label, Policy, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Decision, Effect, HostPattern, Label, Policy, Taint, Targets, ToolId};
 use crate::world::Network;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -119,6 +119,7 @@ fn grant(hosts: &str, local: &[&str]) -> Grant {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     };
     match Policy::parse("test", &policy).unwrap().decide(&call) {

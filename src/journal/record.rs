@@ -33,6 +33,15 @@ pub enum Record {
         /// Who made them.
         origin: Origin,
     },
+    /// What a call was judged by beside its arguments, where there is something to say: it comes before the decision.
+    CallJudged {
+        /// As in [`Record::CallIntended`].
+        call: u64,
+        /// Each gate of the router and each rung of the ladder, with its verdict and its reason.
+        route: Vec<String>,
+        /// Which of the arguments were taken from what strangers wrote, and from whom.
+        taken: Vec<String>,
+    },
     /// A call is about to start: policy said yes. Without a [`Record::CallFinished`] nobody knows how it ended.
     CallIntended {
         /// Counts the calls of a session from 1.
@@ -202,6 +211,13 @@ enum Body {
         origin: Origin,
         tokens: Vec<Token>,
     },
+    CallJudged {
+        call: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        route: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taken: Vec<String>,
+    },
     CallIntended {
         call: u64,
         tool: String,
@@ -255,6 +271,7 @@ pub(super) fn encode(record: &Record) -> String {
         Record::SessionStarted { model, date } => Body::SessionStarted { model, date },
         Record::TurnStarted { text } => Body::TurnStarted { text },
         Record::TokensAppended { tokens, origin } => Body::TokensAppended { origin, tokens },
+        Record::CallJudged { call, route, taken } => Body::CallJudged { call, route, taken },
         Record::CallIntended { call, tool, arguments, rule, approved, grant } => {
             Body::CallIntended { call, tool: tool.to_string(), arguments, rule, approved, grant }
         }
@@ -290,6 +307,7 @@ pub(super) fn decode(json: &str) -> Result<Record, JournalError> {
         Body::SessionStarted { model, date } => Record::SessionStarted { model, date },
         Body::TurnStarted { text } => Record::TurnStarted { text },
         Body::TokensAppended { origin, tokens } => Record::TokensAppended { tokens, origin },
+        Body::CallJudged { call, route, taken } => Record::CallJudged { call, route, taken },
         Body::CallIntended { call, tool: id, arguments, rule, approved, grant } => {
             Record::CallIntended { call, tool: tool(id)?, arguments, rule, approved, grant }
         }
@@ -352,6 +370,10 @@ mod tests {
                 grant: Vec::new(),
             },
             json!({"v": 1, "type": "call_intended", "call": 1, "tool": "notes.add", "arguments": arguments, "rule": "writing", "approved": true}),
+        );
+        check(
+            Record::CallJudged { call: 2, route: vec!["1 labels: pass".into()], taken: Vec::new() },
+            json!({"v": 1, "type": "call_judged", "call": 2, "route": ["1 labels: pass"]}),
         );
         check(
             Record::CallDenied {

@@ -11,7 +11,7 @@ use std::str::FromStr;
 const DOLLAR: u64 = 1_000_000;
 
 /// What may be spent. What is absent has no limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// By one call.
     pub per_call: Option<Money>,
@@ -19,25 +19,24 @@ pub struct Budget {
     pub per_task: Option<Money>,
     /// By all sessions of a local day.
     pub per_day: Option<Money>,
-    /// The answer where nobody knows what a call costs, unless a rule is stricter.
-    pub on_unknown_price: Answer,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { per_call: None, per_task: None, per_day: None, on_unknown_price: Answer::Ask }
-    }
+    /// The answer where nobody knows what a call costs, unless a rule is stricter; see [`Budget::on_unknown_price`].
+    pub unknown_price: Option<Answer>,
 }
 
 impl Budget {
-    /// Both at once: the lower limits, the stricter answer.
+    /// The answer where nobody knows what a call costs: to ask, unless told otherwise.
+    pub fn on_unknown_price(&self) -> Answer {
+        self.unknown_price.unwrap_or(Answer::Ask)
+    }
+
+    /// This one made stricter by another: the lower limits, the stricter answer. What the other does not speak of stays.
     pub(super) fn joined(&self, other: &Self) -> Self {
         let lower = |one: Option<Money>, other: Option<Money>| one.into_iter().chain(other).min();
         Self {
             per_call: lower(self.per_call, other.per_call),
             per_task: lower(self.per_task, other.per_task),
             per_day: lower(self.per_day, other.per_day),
-            on_unknown_price: self.on_unknown_price.max(other.on_unknown_price),
+            unknown_price: Some(self.on_unknown_price()).max(other.unknown_price),
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum Confidentiality {
 }
 
 impl Confidentiality {
+    /// All, from the least.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Personal, Self::Secret, Self::LocalOnly];
+
     /// The word in a policy.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,125 +2,20 @@
 //!
 //! It only reads text into [`Rule`]s and runs the text's own examples. What rules mean is [`Policy::decide`]'s matter.
 
+use super::cedar::Statements;
 use super::pattern::Pattern;
 use super::place::{Area, HostPattern, Places, Reach};
 use super::redact::{Kind, Rules, UnknownKind};
-use super::{Budget, Confidentiality, Effect, Integrity, Money, Policy, ToolId, normal_host};
+use super::rule::{Callers, When};
+use super::{
+    Answer, Budget, Confidentiality, Effect, EgressRules, Integrity, Marks, Money, Policy, Principal, Question, Rule,
+    ToolId, normal_host,
+};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
-
-/// A rule's answer. The stronger one wins, and is the greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Answer {
-    /// Go on.
-    Allow,
-    /// Ask somebody.
-    Ask,
-    /// No.
-    Deny,
-}
-
-impl Answer {
-    /// The word in a policy file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Ask => "ask",
-            Self::Deny => "deny",
-        }
-    }
-}
-
-/// One rule: an answer to the calls that it speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    pub(super) id: String,
-    /// Empty speaks of every tool.
-    pub(super) tools: Vec<Pattern>,
-    /// Empty speaks of every effect.
-    pub(super) effects: Vec<Effect>,
-    /// Empty speaks of every path, and of none.
-    pub(super) within: Vec<Area>,
-    /// Empty speaks of every host, and of none.
-    pub(super) hosts: Vec<HostPattern>,
-    /// What the model has read so far; `None` is anything.
-    pub(super) context: Option<Integrity>,
-    pub(super) answer: Answer,
-    /// Where it stands in the file, from 1.
-    pub(super) line: usize,
-}
-
-impl Rule {
-    /// Its name, unique in its policy.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// What it says.
-    pub fn answer(&self) -> Answer {
-        self.answer
-    }
-}
-
-/// What may be reached at all, whatever the rules say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EgressRules {
-    /// `None` leaves it to the rules.
-    pub(super) allow_hosts: Option<Vec<HostPattern>>,
-    /// `host:port` of this machine or of its network that tools may reach, which they else may not.
-    pub(super) allow_local: Vec<String>,
-    /// What is as confidential as one of these goes to no hosted model, whatever the rules say.
-    pub(super) never_send: Vec<Confidentiality>,
-    /// What is taken out of a text before it leaves.
-    pub(super) redact: Rules,
-    /// Of stricter policies: what may be reached must be so by these too.
-    pub(super) above: Vec<Arc<EgressRules>>,
-}
-
-impl Default for EgressRules {
-    /// What a policy means that says nothing of it: the safe way.
-    fn default() -> Self {
-        Self {
-            allow_hosts: None,
-            allow_local: Vec::new(),
-            never_send: vec![Confidentiality::Secret, Confidentiality::LocalOnly],
-            redact: Rules::all(),
-            above: Vec::new(),
-        }
-    }
-}
-
-impl EgressRules {
-    /// Whether the host may be reached, by the rules' leave.
-    pub fn allows(&self, host: &str) -> bool {
-        self.allow_hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|pattern| pattern.matches(host)))
-            && self.above.iter().all(|other| other.allows(host))
-    }
-
-    /// What is taken out of a text before it goes to a hosted model.
-    pub fn redact(&self) -> &Rules {
-        &self.redact
-    }
-
-    /// Whether that port of a host may be reached though it is no public one.
-    pub fn allows_local(&self, host: &str, port: u16) -> bool {
-        let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        self.allow_local.contains(&place) && self.above.iter().all(|other| other.allows_local(host, port))
-    }
-
-    /// Both at once: what one of them keeps in stays in.
-    pub(super) fn joined(&self, other: &Arc<Self>) -> Self {
-        let mut joined = self.clone();
-        joined.never_send.extend(&other.never_send);
-        joined.redact = joined.redact.joined(&other.redact);
-        joined.above.push(other.clone());
-        joined
-    }
-}
 
 /// Why a policy does not load. Such a policy stops the program: half a policy is none.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -134,7 +29,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    fn new(name: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn new(name: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let line = line_of(text, span.start);
         Self { name: name.into(), text: text.into(), span, line, message: message.into() }
     }
@@ -174,6 +69,8 @@ struct File {
     #[serde(default)]
     budget: BudgetTable,
     #[serde(default)]
+    labels: LabelsTable,
+    #[serde(default)]
     rule: Vec<RuleTable>,
     #[serde(default)]
     test: Vec<TestTable>,
@@ -186,6 +83,14 @@ struct EgressTable {
     allow_local: Vec<Spanned<String>>,
     never_send: Option<Vec<Confidentiality>>,
     redact: Option<Vec<Spanned<String>>>,
+    own: Option<Vec<OwnTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnTable {
+    host: Spanned<String>,
+    up_to: Spanned<Confidentiality>,
 }
 
 #[derive(Default, Deserialize)]
@@ -197,6 +102,14 @@ struct BudgetTable {
     on_unknown_price: Option<Answer>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LabelsTable {
+    untrusted: Vec<Spanned<String>>,
+    secret: Vec<Spanned<String>>,
+    local_only: Vec<Spanned<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleTable {
@@ -205,8 +118,31 @@ struct RuleTable {
     effects: Option<Spanned<Vec<Effect>>>,
     within: Option<Spanned<Vec<Spanned<String>>>>,
     hosts: Option<Spanned<Vec<Spanned<String>>>>,
-    context: Option<Spanned<Integrity>>,
+    principals: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    when: Option<Spanned<WhenTable>>,
     decision: Answer,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WhenTable {
+    context: Option<WhoseTable>,
+    argument: Option<WhoseTable>,
+    confidentiality: Option<Confidentiality>,
+    cost: Option<CostTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhoseTable {
+    integrity: Integrity,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CostTable {
+    above: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -226,6 +162,12 @@ struct CallTable {
     url: Option<Spanned<String>>,
     #[serde(default)]
     context: Integrity,
+    #[serde(default)]
+    argument: Integrity,
+    #[serde(default)]
+    confidentiality: Confidentiality,
+    cost: Option<Spanned<String>>,
+    principal: Option<Spanned<String>>,
 }
 
 /// The rule that decides where no other does.
@@ -255,9 +197,15 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
     }
     let egress = file.egress.into_rules().map_err(|(span, message)| wrong(span, message))?;
     let budget = file.budget.into_budget().map_err(|(span, message)| wrong(span, message))?;
+    let marks = file.labels.into_marks().map_err(|(span, message)| wrong(span, message))?;
+    // What was read above has its form: there is no such rule.
+    let statements = Statements::of(&rules).map_err(|message| wrong(0..0, message))?;
     let policy = Policy {
         name: name.into(),
         rules: rules.into(),
+        statements: Arc::new(statements),
+        marks: Arc::new(marks),
+        principal: Arc::new(Principal::Interactive),
         egress: Arc::new(egress),
         budget: Arc::new(budget),
         places: Arc::new(Places::default()),
@@ -294,12 +242,27 @@ impl EgressTable {
             let kind = |name: &str| name.parse::<Kind>().map_err(|error: UnknownKind| error.to_string());
             each(names, kind).map(|kinds| kinds.into_iter().collect::<Rules>())
         };
+        let own = |table: OwnTable| {
+            let up_to = (table.up_to.span(), table.up_to.into_inner());
+            if up_to.1 == Confidentiality::LocalOnly {
+                return Err((
+                    up_to.0,
+                    "what is local-only goes nowhere: write `public`, `personal` or `secret`".into(),
+                ));
+            }
+            Ok(each(vec![table.host], HostPattern::parse)?.into_iter().map(move |host| (host, up_to.1)))
+        };
+        let own = self.own.map(|tables| tables.into_iter().map(own).collect::<Result<Vec<_>, Wrong>>()).transpose()?;
+        // Who says what must be taken out, and names no hosts of their own, means all hosts.
+        let is_said = self.redact.is_some() || self.never_send.is_some();
+        let own = own.map(|own| own.into_iter().flatten().collect()).or_else(|| is_said.then(Vec::new));
         let safe = EgressRules::default();
         Ok(EgressRules {
             allow_hosts: self.allow_hosts.map(|hosts| each(hosts, HostPattern::parse)).transpose()?,
             allow_local: self.allow_local.into_iter().map(address).collect::<Result<_, _>>()?,
             never_send: self.never_send.unwrap_or(safe.never_send),
             redact: self.redact.map(kinds).transpose()?.unwrap_or(safe.redact),
+            own,
             above: Vec::new(),
         })
     }
@@ -314,7 +277,7 @@ impl BudgetTable {
             per_call: money(self.per_call)?,
             per_task: money(self.per_task)?,
             per_day: money(self.per_day)?,
-            on_unknown_price: self.on_unknown_price.unwrap_or(Budget::default().on_unknown_price),
+            unknown_price: self.on_unknown_price,
         })
     }
 }
@@ -327,9 +290,10 @@ fn each<T>(texts: Vec<Spanned<String>>, parse: impl Fn(&str) -> Result<T, String
 impl RuleTable {
     fn into_rule(self, text: &str) -> Result<Rule, Wrong> {
         let at = self.id.span();
-        if self.tools.is_none() && self.effects.is_none() && self.within.is_none() && self.hosts.is_none() {
-            let message =
-                "a rule needs one of `tools`, `effects`, `within` and `hosts`; `tools = [\"*\"]` speaks of every tool";
+        let says_of_what =
+            self.tools.is_some() || self.effects.is_some() || self.within.is_some() || self.hosts.is_some();
+        if !says_of_what && self.principals.is_none() {
+            let message = "a rule needs one of `tools`, `effects`, `within`, `hosts` and `principals`; `tools = [\"*\"]` speaks of every tool";
             return Err((at, message.into()));
         }
         let list = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
@@ -339,6 +303,7 @@ impl RuleTable {
             list(&self.tools),
             list(&self.within),
             list(&self.hosts),
+            list(&self.principals),
             self.effects.as_ref().map(|effects| (effects.span(), effects.get_ref().is_empty())),
         ]
         .into_iter()
@@ -348,11 +313,15 @@ impl RuleTable {
                 return Err((span, "an empty list speaks of nothing: fill it, or leave the line out".into()));
             }
         }
-        if let Some(context) = &self.context
-            && (self.decision, context.get_ref()) == (Answer::Allow, &Integrity::Untrusted)
+        let when_span = self.when.as_ref().map(Spanned::span);
+        let when = self.when.map(|when| when.into_inner().into_when()).transpose()?.unwrap_or_default();
+        if let Some(span) = when_span
+            && self.decision == Answer::Allow
+            && when.is_suspicious()
         {
-            let message = "what strangers wrote allows nothing: write `ask` or `deny`, or leave the line out";
-            return Err((context.span(), message.into()));
+            let message =
+                "what is suspicious in a call allows nothing: write `ask` or `deny`, or leave the condition out";
+            return Err((span, message.into()));
         }
         let texts = |list: Option<Spanned<Vec<Spanned<String>>>>| list.map(Spanned::into_inner).unwrap_or_default();
         Ok(Rule {
@@ -361,9 +330,34 @@ impl RuleTable {
             within: each(texts(self.within), Area::parse)?,
             hosts: each(texts(self.hosts), HostPattern::parse)?,
             effects: self.effects.map(Spanned::into_inner).unwrap_or_default(),
-            context: self.context.map(Spanned::into_inner),
+            principals: each(texts(self.principals), Callers::parse)?,
+            when,
             answer: self.decision,
             line: line_of(text, at.start),
+        })
+    }
+}
+
+impl WhenTable {
+    fn into_when(self) -> Result<When, Wrong> {
+        let whose = |table: Option<WhoseTable>| table.map(|table| table.integrity);
+        let above = |cost: CostTable| each(vec![cost.above], str::parse).map(|cost| cost.into_iter().next());
+        Ok(When {
+            context: whose(self.context),
+            argument: whose(self.argument),
+            confidentiality: self.confidentiality,
+            cost_above: self.cost.map(above).transpose()?.flatten(),
+        })
+    }
+}
+
+impl LabelsTable {
+    fn into_marks(self) -> Result<Marks, Wrong> {
+        let areas = |texts| each(texts, Area::parse);
+        Ok(Marks {
+            untrusted: areas(self.untrusted)?,
+            secret: areas(self.secret)?,
+            local_only: areas(self.local_only)?,
         })
     }
 }
@@ -394,8 +388,24 @@ impl TestTable {
             .map_err(|()| (self.call.tool.span(), format!("`{tool}` is not a tool: write `package.tool`")))?;
         let effects = self.call.effect.map_or(Effect::ALL.to_vec(), |effect| vec![effect]);
         let reach = self.reach(policy)?;
+        let principal = match &self.call.principal {
+            Some(text) => text.get_ref().parse().map_err(|message| (text.span(), message))?,
+            None => Principal::Interactive,
+        };
+        let cost = match &self.call.cost {
+            Some(text) => text.get_ref().parse().map_err(|message| (text.span(), message))?,
+            None => Money::ZERO,
+        };
+        let (policy, call) = (policy.clone().acting(principal), &self.call);
         for effect in effects {
-            let (answer, rule) = policy.ruling(&id, effect, &reach, self.call.context);
+            let (answer, rule) = policy.ruling(&Question {
+                reach: &reach,
+                context: call.context.max(call.argument),
+                argument: call.argument,
+                confidentiality: call.confidentiality,
+                cost: Some(cost),
+                ..Question::about(&id, effect)
+            });
             if answer != *self.expect.get_ref() {
                 let message = format!(
                     "this example fails: it expects `{}`, and for {id} with the effect {effect} the rule `{rule}` says `{}`",

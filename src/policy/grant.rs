@@ -1,10 +1,11 @@
 //! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
 
 use super::standing::{Approvals, Standing};
-use super::{Answer, Call, Effect, HostPattern, Label, Policy, Quote, Reach, ToolId, normal_host};
+use super::{Answer, Call, Effect, HostPattern, Label, Policy, Question, Quote, Reach, Taint, ToolId, normal_host};
 use async_trait::async_trait;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// What a sandbox can be given beyond its arguments. Nothing, unless its manifest asks and policy grants it.
@@ -80,7 +81,9 @@ impl Capabilities {
 /// fn forged(tool: ToolId) -> Grant {
 ///     let (effect, capabilities) = (Effect::Pure, Capabilities::default());
 ///     let (policy, reach, context) = (Default::default(), Default::default(), Default::default());
-///     Grant { tool, effect, capabilities, rule: "mine".into(), approved: true, policy, reach, context }
+///     let (argument, destination, seen) = (Default::default(), None, Default::default());
+///     let (rule, approved) = ("mine".into(), true);
+///     Grant { tool, effect, capabilities, rule, approved, policy, reach, context, argument, destination, seen }
 /// }
 /// ```
 /// none from a call that nobody decided:
@@ -117,13 +120,21 @@ pub struct Grant {
     policy: Policy,
     /// What the model had read.
     context: Label,
+    /// What the arguments were taken from.
+    argument: Taint,
+    /// Where it goes and nowhere else, when that was said in its quote.
+    destination: Option<String>,
+    /// What the call has read so far, by the marks of what it opened.
+    seen: Arc<Mutex<Label>>,
 }
 
 impl Grant {
     pub(super) fn new(call: &Call<'_>, rule: &str, reach: Reach, policy: Policy) -> Self {
         let capabilities = call.wants.within(call.effect);
-        let (tool, rule, context) = (call.tool.clone(), rule.to_owned(), call.context.clone());
-        Self { tool, effect: call.effect, capabilities, rule, approved: false, reach, policy, context }
+        let (tool, rule, effect) = (call.tool.clone(), rule.to_owned(), call.effect);
+        let (context, argument, seen) = (call.context.clone(), call.argument.clone(), Arc::default());
+        let destination = call.quote.map(|quote| quote.destination.clone());
+        Self { tool, effect, capabilities, rule, approved: false, reach, policy, context, argument, destination, seen }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -161,7 +172,13 @@ impl Grant {
         }
         let is_named = self.reach.paths.is_empty() || self.reach.paths.iter().any(|named| path.starts_with(named));
         let reach = Reach { paths: vec![path.to_owned()], hosts: self.reach.hosts.clone() };
-        self.settled(&reach, is_named, &path.display()).map(|()| folder)
+        self.settled(&reach, is_named, &path.display())?;
+        let label = self.policy.label(path);
+        if self.effect.leaves() && self.policy.egress().keeps(label.confidentiality(), self.destination()) {
+            return Err(format!("{} is {}: it stays on this machine", path.display(), label.confidentiality()));
+        }
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).join(&label);
+        Ok(folder)
     }
 
     /// Whether the call may talk to the host of this URL; else why not, for the model.
@@ -169,6 +186,9 @@ impl Grant {
         let host = url.host_str().map(normal_host).ok_or_else(|| format!("{url} names no host"))?;
         if !self.capabilities.hosts.iter().any(|pattern| pattern.matches(&host)) {
             return Err(format!("{host} is no host that was granted"));
+        }
+        if self.destination().is_some_and(|destination| normal_host(destination) != host) {
+            return Err(format!("{host} is not where the call was said to go"));
         }
         if !self.policy.egress().allows(&host) {
             return Err(format!("{host} is not among the hosts that the policy allows"));
@@ -188,7 +208,9 @@ impl Grant {
 
     /// What the policy says to what the call does under this grant. A yes to the call is a yes to what it named.
     fn settled(&self, reach: &Reach, is_named: bool, what: &dyn fmt::Display) -> Result<(), String> {
-        match self.policy.ruling(&self.tool, self.effect, reach, self.context.integrity()) {
+        let (context, argument) = (self.context.integrity(), self.argument.label.integrity());
+        let question = Question { reach, context, argument, ..Question::about(&self.tool, self.effect) };
+        match self.policy.ruling(&question) {
             (Answer::Allow, _) => Ok(()),
             (Answer::Ask, _) if self.approved && is_named => Ok(()),
             (Answer::Ask, rule) => Err(format!(
@@ -208,9 +230,40 @@ impl Grant {
         &self.context
     }
 
+    /// Where the call said that it reaches.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// The host that its quote named, and the only one that it reaches then.
+    pub fn destination(&self) -> Option<&str> {
+        self.destination.as_deref()
+    }
+
+    /// What the call's arguments were taken from.
+    pub fn argument(&self) -> &Taint {
+        &self.argument
+    }
+
+    /// What the call has read by the time of asking: what is marked of the files that it opened. It can be asked after the call.
+    pub fn seen(&self) -> Seen {
+        Seen(self.seen.clone())
+    }
+
     /// Whether somebody was asked and said yes.
     pub fn approved(&self) -> bool {
         self.approved
+    }
+}
+
+/// What a call has read, for whoever made it.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Mutex<Label>>);
+
+impl Seen {
+    /// So far.
+    pub fn label(&self) -> Label {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -269,6 +322,11 @@ impl Pending {
         &self.grant.context
     }
 
+    /// What the arguments were taken from.
+    pub fn argument(&self) -> &Taint {
+        &self.grant.argument
+    }
+
     /// The rule that wants the question asked.
     pub fn rule(&self) -> &str {
         self.grant.rule()
@@ -281,8 +339,7 @@ impl Pending {
 
     /// Asks, unless a yes for the session covers it; such a yes is remembered in `approvals`.
     pub async fn ask_within(self, approver: &dyn Approver, approvals: &Approvals) -> Result<Grant, Denial> {
-        let Grant { tool, rule, reach, context, .. } = &self.grant;
-        let needed = Standing::needed(tool, rule, reach, context, self.quote.as_ref());
+        let needed = Standing::needed(&self.grant, self.quote.as_ref());
         if needed.as_ref().is_some_and(|needed| approvals.cover(needed)) {
             return Ok(Grant { approved: true, ..self.grant });
         }
@@ -333,6 +390,8 @@ pub struct Denial {
 pub enum Reason {
     /// The rule itself.
     Rule,
+    /// What the model has read stays on this machine: the files.
+    Kept(Vec<String>),
     /// The person, perhaps with a word to the model.
     Person(Option<String>),
     /// An approval was needed and nobody could give it.
@@ -343,6 +402,13 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
             Reason::Rule => write!(f, "denied by the policy rule `{}`", self.rule)?,
+            Reason::Kept(files) if files.is_empty() => write!(f, "denied by the policy rule `{}`", self.rule)?,
+            Reason::Kept(files) => write!(
+                f,
+                "denied by the policy rule `{}`: {} was read in this session and stays on this machine, so nothing leaves any more",
+                self.rule,
+                files.join(", ")
+            )?,
             Reason::Person(None) => write!(f, "denied by the user")?,
             Reason::Person(Some(word)) => write!(f, "denied by the user, who says: {word}")?,
             Reason::NobodyThere => {
@@ -379,6 +445,7 @@ mod tests {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            argument: Taint::trusted(),
             quote: None,
         };
         let pending = Pending::new(&call, "writes", Reach::default(), Policy::default());

@@ -1,9 +1,9 @@
-//! Whose words a value is made of: what strangers wrote is marked, and whatever comes after it in a session is marked too.
+//! Whose words a value is made of, and how far it may go. Labels only ever grow.
 //!
 //! It judges no text: a harmless page and a malicious one have the same label. What policy makes of it stands in its rules
-//! (`context = "untrusted"`). Start at [`Label`].
+//! (`when.argument.integrity = "untrusted"`). Start at [`Label`].
 
-use super::Effect;
+use super::{Confidentiality, Effect};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,14 @@ pub enum Integrity {
 }
 
 impl Integrity {
+    /// The word in a policy.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Untrusted => "untrusted",
+        }
+    }
+
     /// Of what a tool gives whose calls do this: what comes back from outside was written there.
     pub fn after(effect: Effect) -> Self {
         match effect {
@@ -28,33 +36,56 @@ impl Integrity {
     }
 }
 
-/// What a value, or all that a model has read, goes back to. Labels only ever grow.
+/// What a value, or all that a model has read, goes back to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Label {
     strangers: BTreeSet<String>,
+    confidentiality: Confidentiality,
+    /// What made it as confidential as it is.
+    kept: BTreeSet<String>,
 }
 
-static TRUSTED: Label = Label { strangers: BTreeSet::new() };
+static TRUSTED: Label = Label::TRUSTED;
 
-/// Strangers that are remembered by name: enough to ask a person about.
+/// Sources that are remembered by name: enough to ask a person about.
 const MAX_NAMES: usize = 16;
 
 impl Label {
-    /// Nothing of strangers.
+    /// The user's own, and anybody's to read.
+    pub(super) const TRUSTED: Self =
+        Self { strangers: BTreeSet::new(), confidentiality: Confidentiality::Public, kept: BTreeSet::new() };
+
+    /// The user's own, and anybody's to read.
     pub fn trusted() -> &'static Self {
         &TRUSTED
     }
 
-    /// The words of what `source` names: a tool, a site.
+    /// The words of what `source` names: a tool, a site, a file.
     pub fn untrusted(source: impl Into<String>) -> Self {
-        Self { strangers: BTreeSet::from([source.into()]) }
+        Self { strangers: BTreeSet::from([source.into()]), ..Self::default() }
+    }
+
+    /// What goes no further than this, from what `source` names.
+    pub fn confidential(confidentiality: Confidentiality, source: impl Into<String>) -> Self {
+        Self { confidentiality, kept: BTreeSet::from([source.into()]), ..Self::default() }
     }
 
     /// The label of a value that is made of both.
     pub fn join(&mut self, other: &Self) {
-        let room = MAX_NAMES.saturating_sub(self.strangers.len());
-        let new = other.strangers.difference(&self.strangers).take(room).cloned().collect::<Vec<_>>();
-        self.strangers.extend(new);
+        let add = |names: &mut BTreeSet<String>, more: &BTreeSet<String>| {
+            let room = MAX_NAMES.saturating_sub(names.len());
+            let new = more.difference(names).take(room).cloned().collect::<Vec<_>>();
+            names.extend(new);
+        };
+        add(&mut self.strangers, &other.strangers);
+        // Only what counts is named: a letter's reader is of no interest once a key was read.
+        if other.confidentiality > self.confidentiality {
+            self.kept.clear();
+        }
+        if other.confidentiality >= self.confidentiality {
+            add(&mut self.kept, &other.kept);
+        }
+        self.confidentiality = self.confidentiality.join(other.confidentiality);
     }
 
     /// Untrusted as soon as one stranger's word is in it.
@@ -65,6 +96,16 @@ impl Label {
     /// Who they are, the first of them.
     pub fn strangers(&self) -> impl Iterator<Item = &str> {
         self.strangers.iter().map(String::as_str)
+    }
+
+    /// As its most confidential part.
+    pub fn confidentiality(&self) -> Confidentiality {
+        self.confidentiality
+    }
+
+    /// What that part is, the first of them.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        self.kept.iter().map(String::as_str)
     }
 }
 
@@ -87,5 +128,17 @@ mod tests {
             label.join(&Label::untrusted(format!("site {n}")));
         }
         assert_eq!(label.strangers().count(), MAX_NAMES);
+    }
+
+    #[test]
+    fn the_most_confidential_part_counts_and_is_named() {
+        let mut label = Label::confidential(Confidentiality::Secret, "a key");
+        label.join(&Label::confidential(Confidentiality::LocalOnly, ".env"));
+        label.join(&Label::confidential(Confidentiality::Secret, "another key"));
+        label.join(&Label::untrusted("a page"));
+        assert_eq!(
+            (label.confidentiality(), label.kept().collect::<Vec<_>>()),
+            (Confidentiality::LocalOnly, vec![".env"])
+        );
     }
 }

@@ -4,30 +4,45 @@
 //! Start at [`Policy::decide`]; a [`Grant`] is the only way to a tool's `call`, and only this module can make one.
 
 mod budget;
+mod cedar;
 mod confidentiality;
+mod egress;
 mod file;
 mod grant;
 mod label;
+mod marks;
 mod pattern;
 mod place;
+mod principal;
 mod quote;
 #[cfg(test)]
 mod reaching;
+mod readings;
 pub mod redact;
+mod rule;
 mod standing;
+#[cfg(test)]
+mod written;
 
 pub use budget::{Budget, Money};
+pub use cedar::{Question, SCHEMA};
 pub use confidentiality::Confidentiality;
-pub use file::{Answer, EgressRules, PolicyError, Rule};
+pub use egress::EgressRules;
+pub use file::PolicyError;
 pub use grant::{Approval, Approver, Capabilities, Decision, Denial, Folder, Grant, Pending, Reason};
 pub use label::{Integrity, Label};
 pub use place::{HostPattern, Places, Reach};
+pub use principal::Principal;
 pub use quote::Quote;
+pub use readings::{Readings, Taint, Tainted};
+pub use rule::{Answer, Rule};
 pub use standing::Approvals;
 
+use cedar::Statements;
+use marks::Marks;
 use serde_json::Value;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use url::Url;
@@ -88,6 +103,11 @@ impl Effect {
         !matches!(self, Self::Pure | Self::Read)
     }
 
+    /// Whether anything may leave the machine with it.
+    pub fn leaves(self) -> bool {
+        matches!(self, Self::Send | Self::Cloud)
+    }
+
     /// The word in a policy and in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -124,6 +144,8 @@ pub struct Call<'a> {
     pub targets: &'a Targets,
     /// What the model has read so far.
     pub context: &'a Label,
+    /// What the arguments were taken from.
+    pub argument: &'a Taint,
     /// What it would send and cost, when it is for a hosted model.
     pub quote: Option<&'a Quote>,
 }
@@ -164,11 +186,37 @@ fn normal_host(host: &str) -> String {
     host.trim_end_matches('.').trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
 }
 
+impl Call<'_> {
+    /// How confidential what would leave with it is.
+    fn confidentiality(&self) -> Confidentiality {
+        let of_words = self.quote.map_or(Confidentiality::Public, |quote| quote.confidentiality);
+        of_words.join(self.context.confidentiality())
+    }
+
+    fn question<'a>(&'a self, reach: &'a Reach) -> Question<'a> {
+        Question {
+            tool: self.tool,
+            effect: self.effect,
+            reach,
+            context: self.context.integrity(),
+            argument: self.argument.label.integrity(),
+            confidentiality: self.confidentiality(),
+            cost: self.quote.map_or(Some(Money::ZERO), |quote| quote.cost),
+        }
+    }
+}
+
 /// Rules, none of which stands before another: deny beats ask, ask beats allow, and where no rule speaks the answer is no.
 #[derive(Clone, Debug)]
 pub struct Policy {
     name: Arc<str>,
+    /// Those in TOML, for people.
     rules: Arc<[Rule]>,
+    /// What decides: the rules, and what was written in Cedar.
+    statements: Arc<Statements>,
+    marks: Arc<Marks>,
+    /// Who acts.
+    principal: Arc<Principal>,
     egress: Arc<EgressRules>,
     budget: Arc<Budget>,
     places: Arc<Places>,
@@ -197,6 +245,34 @@ impl Policy {
         file::parse(name, text)
     }
 
+    /// Reads a policy in Cedar, of statements that fit the [`SCHEMA`]. It says nothing of budgets and of egress.
+    pub fn parse_cedar(name: &str, text: &str) -> Result<Self, PolicyError> {
+        Ok(Self {
+            name: name.into(),
+            rules: Arc::new([]),
+            statements: Arc::new(Statements::parse(name, text)?),
+            marks: Arc::default(),
+            principal: Arc::default(),
+            egress: Arc::new(EgressRules::of_nothing()),
+            budget: Arc::default(),
+            places: Arc::default(),
+            above: Arc::new([]),
+        })
+    }
+
+    /// The policy with the statements of another, as if both were one file. An error names what both call theirs.
+    pub fn with_statements_of(mut self, other: &Self) -> Result<Self, String> {
+        self.statements = Arc::new(self.statements.joined(&other.statements)?);
+        Ok(self)
+    }
+
+    /// The policy for what is done on this one's behalf.
+    pub fn acting(mut self, principal: Principal) -> Self {
+        self.principal = Arc::new(principal);
+        self.above = self.above.iter().map(|other| other.clone().acting(Principal::clone(&self.principal))).collect();
+        self
+    }
+
     /// One of the [`BUNDLED`] policies.
     pub fn bundled(name: &str) -> Option<Self> {
         let (name, text) = BUNDLED.into_iter().find(|(bundled, _)| *bundled == name)?;
@@ -208,19 +284,31 @@ impl Policy {
         &self.name
     }
 
-    /// Its rules, in the file's order, which means nothing.
+    /// How many rules it has, those in Cedar too.
+    pub fn n_rules(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// On whose behalf it decides.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Its rules in TOML, in the file's order, which means nothing.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
     /// The policy where its variables mean these places. `real` finds what a path is without links: a rule that names a link
     /// speaks of where it leads too.
-    pub fn at(mut self, places: Places, real: impl Fn(&std::path::Path) -> PathBuf) -> Self {
+    pub fn at(mut self, places: Places, real: impl Fn(&Path) -> PathBuf) -> Self {
         let placed = |rule: &Rule| Rule {
             within: rule.within.iter().map(|area| area.clone().placed(&places, &real)).collect(),
             ..rule.clone()
         };
         self.rules = self.rules.iter().map(placed).collect();
+        self.statements = Arc::new(self.statements.placed(&self.rules));
+        self.marks = Arc::new(self.marks.placed(&places, &real));
         self.places = Arc::new(places);
         self
     }
@@ -230,6 +318,8 @@ impl Policy {
     pub fn under(mut self, other: Self) -> Self {
         self.egress = Arc::new(self.egress.joined(&other.egress));
         self.budget = Arc::new(self.budget.joined(&other.budget));
+        self.marks = Arc::new(self.marks.joined(&other.marks));
+        let other = other.acting(Principal::clone(&self.principal));
         self.above = self.above.iter().cloned().chain([other]).collect();
         self
     }
@@ -249,99 +339,90 @@ impl Policy {
         &self.budget
     }
 
+    /// The label of what a file says. The path is absolute.
+    pub fn label(&self, path: &Path) -> Label {
+        self.marks.label(path)
+    }
+
     /// The one place where a call is allowed, asked about or denied.
     pub fn decide(&self, call: &Call<'_>) -> Decision {
         let reach = call.targets.reach(call.arguments, &self.places);
-        let ruling = self.ruling(call.tool, call.effect, &reach, call.context.integrity());
-        let (answer, rule) = match call.quote {
-            Some(quote) => self.stricter(ruling, quote),
-            None => ruling,
-        };
+        let (answer, rule) = self.judged(call, &reach);
         tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
         match answer {
-            Answer::Allow => Decision::Allow(Grant::new(call, rule, reach, self.clone())),
-            Answer::Ask => Decision::Ask(Pending::new(call, rule, reach, self.clone())),
-            Answer::Deny => Decision::Deny(Denial { rule: rule.to_owned(), reason: Reason::Rule }),
+            Answer::Allow => Decision::Allow(Grant::new(call, &rule, reach, self.clone())),
+            Answer::Ask => Decision::Ask(Pending::new(call, &rule, reach, self.clone())),
+            Answer::Deny => {
+                let kept = (rule == NEVER_SEND).then(|| call.context.kept().map(str::to_owned).collect());
+                Decision::Deny(Denial { rule, reason: kept.map_or(Reason::Rule, Reason::Kept) })
+            }
         }
     }
 
-    /// A rule's answer, or what the budget and the rules of egress say of an offer when that is stricter.
-    fn stricter<'a>(&'a self, ruling: (Answer, &'a str), quote: &Quote) -> (Answer, &'a str) {
+    /// The rules' answer, or what the budget and the rules of egress say of the call when that is stricter.
+    fn judged(&self, call: &Call<'_>, reach: &Reach) -> (Answer, String) {
         // What is more confidential than what must not leave must not leave either.
-        if self.egress.never_send.iter().any(|least| quote.confidentiality >= *least) {
-            return (Answer::Deny, NEVER_SEND);
+        let (leaves, destination) = (call.effect.leaves(), call.quote.map(|quote| quote.destination.as_str()));
+        if (leaves || destination.is_some()) && self.egress.keeps(call.confidentiality(), destination) {
+            return (Answer::Deny, NEVER_SEND.into());
         }
-        let judged = quote.judged(&self.budget);
-        if judged.0 > ruling.0 { judged } else { ruling }
+        let ruling = self.ruling(&call.question(reach));
+        match call.quote.map(|quote| quote.judged(&self.budget)) {
+            Some((answer, part)) if answer > ruling.0 => (answer, part.into()),
+            _ => ruling,
+        }
     }
 
-    /// The answer to a call that reaches so far, and the rule that gives it: of several the one whose id comes first,
-    /// whatever the file's order.
+    /// The rules' answer to a question, and the rule that gives it: of several the one whose id comes first, whatever the file's
+    /// order.
     ///
-    /// A deny or ask holds as soon as it touches any path or host of the call; what lets a call happen must cover all of them.
-    pub fn ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach, context: Integrity) -> (Answer, &str) {
-        let own = self.own_ruling(tool, effect, reach, context);
-        let others = self.above.iter().map(|other| other.ruling(tool, effect, reach, context));
+    /// A deny or ask holds as soon as it touches any path or host of the call; all of them must be allowed.
+    pub fn ruling(&self, question: &Question<'_>) -> (Answer, String) {
+        let own = self.statements.answer(&self.principal, question);
+        let others = self.above.iter().map(|other| other.ruling(question));
         others.fold(own, |strictest, other| if other.0 > strictest.0 { other } else { strictest })
     }
 
-    fn own_ruling(&self, tool: &ToolId, effect: Effect, reach: &Reach, context: Integrity) -> (Answer, &str) {
-        let speaking = |rule: &&Rule| rule.speaks_of(tool, effect, context);
-        let first = |is_meant: &dyn Fn(&Rule) -> bool| {
-            let rules = self.rules.iter().filter(speaking).filter(|rule| is_meant(rule));
-            rules.min_by(|a, b| a.id.cmp(&b.id)).map(|rule| rule.id.as_str())
-        };
-        if let Some(id) = first(&|rule| rule.answer == Answer::Deny && rule.touches(reach)) {
-            return (Answer::Deny, id);
-        }
-        let Some(permitting) = first(&|rule| rule.permits() && rule.covers(reach)) else {
-            return (Answer::Deny, file::DEFAULT_RULE);
-        };
-        match first(&|rule| rule.answer == Answer::Ask && rule.touches(reach)) {
-            Some(id) => (Answer::Ask, id),
-            None => (Answer::Allow, permitting),
-        }
-    }
-
-    /// The rules that have a say in a call, each with its answer: the deciding one first.
+    /// The rules that have a say in a call, each with its answer, and what would change it.
     pub fn explain(&self, call: &Call<'_>) -> Explained {
         let reach = call.targets.reach(call.arguments, &self.places);
-        let ruling = |policy: &Self| {
-            let ruling = policy.ruling(call.tool, call.effect, &reach, call.context.integrity());
-            let (answer, rule) = call.quote.map_or(ruling, |quote| policy.stricter(ruling, quote));
-            (answer, rule.to_owned())
-        };
-        let (answer, rule) = ruling(self);
-        let speaks =
-            |rule: &&Rule| rule.speaks_of(call.tool, call.effect, call.context.integrity()) && rule.touches(&reach);
-        let all = self.rules.iter().chain(self.above.iter().flat_map(|other| other.rules.iter()));
-        let rules = all.filter(speaks).map(|rule| (rule.id.clone(), rule.answer, rule.line)).collect();
-        let without =
-            Self { rules: self.rules.iter().filter(|other| other.id != rule).cloned().collect(), ..self.clone() };
-        Explained { answer, rules, otherwise: ruling(&without), rule }
+        let (answer, rule) = self.judged(call, &reach);
+        let layers = std::iter::once(self).chain(self.above.iter());
+        let rules = layers.flat_map(|policy| policy.speaking(&call.question(&reach))).collect();
+        let without = Self { statements: Arc::new(self.statements.without(&rule)), ..self.clone() };
+        Explained { answer, rules, otherwise: without.judged(call, &reach), rule }
+    }
+
+    fn speaking(&self, question: &Question<'_>) -> Vec<Speaking> {
+        let said = self.statements.speaking(&self.principal, question).into_iter();
+        said.map(|(id, answer)| {
+            let line = self.rules.iter().find(|rule| rule.id == id).map(|rule| format!(":{}", rule.line));
+            Speaking { place: format!("{}{}", self.name, line.unwrap_or_default()), id, answer }
+        })
+        .collect()
     }
 
     /// Whether no tool of a package, whatever it does, may ever be called.
     pub fn denies_all_of(&self, package: &str) -> bool {
-        let is_whole = |rule: &Rule| {
-            rule.effects.is_empty() && rule.within.is_empty() && rule.hosts.is_empty() && rule.context.is_none()
-        };
         let covers = |rule: &Rule| rule.tools.is_empty() || rule.tools.iter().any(|pattern| pattern.covers(package));
-        self.rules.iter().any(|rule| rule.answer == Answer::Deny && is_whole(rule) && covers(rule))
+        self.rules.iter().any(|rule| rule.answer == Answer::Deny && rule.is_unconditional() && covers(rule))
+            || self.statements.forbid_all_of(package)
             || self.above.iter().any(|other| other.denies_all_of(package))
     }
 
     /// In a word, what it says to a tool's calls: the answer, or on what it depends.
     pub fn summary(&self, tool: &ToolId, effect: Effect) -> &'static str {
-        let permits = |rule: &&Rule| rule.permits() && rule.speaks_of(tool, effect, Integrity::Trusted);
-        match self.ruling(tool, effect, &Reach::default(), Integrity::Trusted) {
-            (Answer::Deny, file::DEFAULT_RULE)
-                if self.rules.iter().filter(permits).any(|rule| !rule.hosts.is_empty()) =>
-            {
-                "by host"
+        let permits = |rule: &&Rule| rule.permits() && rule.names(tool, effect);
+        let (answer, rule) = self.ruling(&Question::about(tool, effect));
+        match answer {
+            Answer::Deny if rule == file::DEFAULT_RULE => {
+                match self.rules.iter().filter(permits).collect::<Vec<_>>()[..] {
+                    [] => answer.as_str(),
+                    ref some if some.iter().any(|rule| !rule.hosts.is_empty()) => "by host",
+                    _ => "by path",
+                }
             }
-            (Answer::Deny, file::DEFAULT_RULE) if self.rules.iter().any(|rule| permits(&rule)) => "by path",
-            (answer, _) => answer.as_str(),
+            answer => answer.as_str(),
         }
     }
 
@@ -358,40 +439,6 @@ impl Policy {
     }
 }
 
-impl Rule {
-    /// Whether a call can happen by it. One that is only about what strangers wrote makes others stricter and allows nothing.
-    fn permits(&self) -> bool {
-        self.answer != Answer::Deny && self.context != Some(Integrity::Untrusted)
-    }
-
-    fn speaks_of(&self, tool: &ToolId, effect: Effect, context: Integrity) -> bool {
-        self.context.is_none_or(|meant| meant == context)
-            && (self.tools.is_empty() || self.tools.iter().any(|pattern| pattern.matches(tool)))
-            && (self.effects.is_empty() || self.effects.contains(&effect))
-    }
-
-    /// Whether it speaks of any path and any host of a call, as far as it names some.
-    fn touches(&self, reach: &Reach) -> bool {
-        (self.within.is_empty() || reach.paths.iter().any(|path| self.is_within(path)))
-            && (self.hosts.is_empty() || reach.hosts.iter().any(|host| self.has_host(host)))
-    }
-
-    /// Whether it speaks of all of them.
-    fn covers(&self, reach: &Reach) -> bool {
-        self.touches(reach)
-            && (self.within.is_empty() || reach.paths.iter().all(|path| self.is_within(path)))
-            && (self.hosts.is_empty() || reach.hosts.iter().all(|host| self.has_host(host)))
-    }
-
-    fn is_within(&self, path: &std::path::Path) -> bool {
-        self.within.iter().any(|area| area.holds(path))
-    }
-
-    fn has_host(&self, host: &str) -> bool {
-        self.hosts.iter().any(|pattern| pattern.matches(host))
-    }
-}
-
 /// Why a call is answered as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
@@ -399,10 +446,21 @@ pub struct Explained {
     pub answer: Answer,
     /// The rule, or the part of the policy, that decides.
     pub rule: String,
-    /// All rules that speak of the call, with their answers and their lines, from 1.
-    pub rules: Vec<(String, Answer, usize)>,
+    /// All rules that speak of the call.
+    pub rules: Vec<Speaking>,
     /// The answer without the deciding rule, and what would decide then.
     pub otherwise: (Answer, String),
+}
+
+/// A rule that speaks of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaking {
+    /// Its name.
+    pub id: String,
+    /// What it says.
+    pub answer: Answer,
+    /// The file in which it stands, with its line where that is known.
+    pub place: String,
 }
 
 /// A rule that names no tool there is: a slip of the pen, or a tool that is merely absent.

@@ -97,6 +97,11 @@ impl Area {
         Self { paths: vec![real(&path), path], ..self }
     }
 
+    /// What it means.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path)
+    }
+
     /// Whether the path is this place or lies in it.
     pub(super) fn holds(&self, path: &Path) -> bool {
         self.paths.iter().any(|place| path.starts_with(place))
@@ -121,9 +126,14 @@ impl HostPattern {
         Err(format!("`{text}` is no host: write `example.org`, which means its subdomains too, or `*` for every host"))
     }
 
+    /// Whether it speaks of every host.
+    pub(super) fn is_every(&self) -> bool {
+        self.0 == "*"
+    }
+
     /// Whether the host, in small letters, is this one or one below it.
     pub fn matches(&self, host: &str) -> bool {
-        self.0 == "*"
+        self.is_every()
             || host
                 .strip_suffix(&self.0)
                 .is_some_and(|below| below.is_empty() || below.ends_with('.') && !is_address(host))
@@ -131,7 +141,7 @@ impl HostPattern {
 }
 
 /// An address has no subdomains.
-fn is_address(host: &str) -> bool {
+pub(super) fn is_address(host: &str) -> bool {
     host.contains(':') || host.parse::<std::net::Ipv4Addr>().is_ok()
 }
 

@@ -19,13 +19,15 @@ pub struct Quote {
     pub confidentiality: Confidentiality,
     /// What it costs at most; `None` when nobody knows.
     pub cost: Option<Money>,
+    /// Why it would go there: each gate of the router with its verdict and its reason.
+    pub route: Vec<String>,
 }
 
 impl Quote {
     /// What the budget says of it alone, and the id of what says so: whether the day has room is known when it is reserved.
     pub(super) fn judged(&self, budget: &Budget) -> (Answer, &'static str) {
         match (self.cost, budget.per_call) {
-            (None, _) => (budget.on_unknown_price, "budget.on_unknown_price"),
+            (None, _) => (budget.on_unknown_price(), "budget.on_unknown_price"),
             (Some(cost), Some(limit)) if cost > limit => (Answer::Deny, "budget.per_call"),
             _ => (Answer::Allow, "budget"),
         }

@@ -63,6 +63,7 @@ fn decide(tool: &str, effect: Effect, arguments: Value) -> Decision {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     })
 }

@@ -3,7 +3,7 @@
 //! It changes no policy and gives no grant: policy decides each call anew, and only where it wants to ask is this looked at.
 //! A deny stays one. Start at [`Approvals`].
 
-use super::{Confidentiality, Integrity, Label, Money, Quote, Reach, ToolId};
+use super::{Confidentiality, Grant, Integrity, Money, Quote, Reach, ToolId};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The yeses of a session. Shared by cloning.
@@ -17,7 +17,8 @@ pub(super) struct Standing {
     pub(super) tool: ToolId,
     pub(super) rule: String,
     pub(super) reach: Reach,
-    pub(super) integrity: Integrity,
+    pub(super) context: Integrity,
+    pub(super) argument: Integrity,
     /// What it costs and how confidential it is, for a hosted model; `None` for any other call.
     pub(super) offer: Option<(Money, Confidentiality)>,
 }
@@ -25,20 +26,15 @@ pub(super) struct Standing {
 impl Standing {
     /// The yes that a call would need; `None` where nothing that was said before can be enough: a price that nobody knows, and
     /// words for a hosted model from a model that may have got them from a stranger.
-    pub(super) fn needed(
-        tool: &ToolId,
-        rule: &str,
-        reach: &Reach,
-        context: &Label,
-        quote: Option<&Quote>,
-    ) -> Option<Self> {
+    pub(super) fn needed(grant: &Grant, quote: Option<&Quote>) -> Option<Self> {
+        let (context, argument) = (grant.context().integrity(), grant.argument().label.integrity());
         let offer = match quote {
-            Some(_) if context.integrity() == Integrity::Untrusted => return None,
+            Some(_) if context == Integrity::Untrusted => return None,
             Some(quote) => Some((quote.cost?, quote.confidentiality)),
             None => None,
         };
-        let (tool, rule, reach) = (tool.clone(), rule.to_owned(), reach.clone());
-        Some(Self { tool, rule, reach, integrity: context.integrity(), offer })
+        let (tool, rule, reach) = (grant.tool().clone(), grant.rule().to_owned(), grant.reach().clone());
+        Some(Self { tool, rule, reach, context, argument, offer })
     }
 
     /// Whether having said yes to this is to have said yes to `other`.
@@ -47,7 +43,8 @@ impl Standing {
             && self.rule == other.rule
             && other.reach.hosts.iter().all(|host| self.reach.hosts.contains(host))
             && other.reach.paths.iter().all(|path| self.reach.paths.contains(path))
-            && other.integrity <= self.integrity
+            && other.context <= self.context
+            && other.argument <= self.argument
             && match (other.offer, self.offer) {
                 (None, None) => true,
                 (Some((cost, confidentiality)), Some(most)) => cost <= most.0 && confidentiality <= most.1,
@@ -69,6 +66,8 @@ impl Approvals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Call, Capabilities, Effect, Label, Policy, Taint, Targets};
+    use serde_json::Value;
 
     #[test]
     fn a_yes_goes_no_further_than_what_was_asked() {
@@ -78,7 +77,8 @@ mod tests {
             tool: "files.write".parse().unwrap(),
             rule: "writing".into(),
             reach: Reach { paths: vec!["/w/a".into(), "/w/b".into()], hosts: vec!["a.org".into()] },
-            integrity: Integrity::Trusted,
+            context: Integrity::Trusted,
+            argument: Integrity::Trusted,
             offer: offer("$0.02", Public),
         };
         let approvals = Approvals::default();
@@ -92,7 +92,8 @@ mod tests {
             Standing { rule: "strangers".into(), ..yes.clone() },
             Standing { reach: Reach { paths: vec!["/w/c".into()], hosts: Vec::new() }, ..yes.clone() },
             Standing { reach: Reach { paths: Vec::new(), hosts: vec!["b.a.org".into()] }, ..yes.clone() },
-            Standing { integrity: Integrity::Untrusted, ..yes.clone() },
+            Standing { context: Integrity::Untrusted, ..yes.clone() },
+            Standing { argument: Integrity::Untrusted, ..yes.clone() },
             Standing { offer: offer("$0.03", Public), ..yes.clone() },
             Standing { offer: offer("$0.01", Personal), ..yes.clone() },
             Standing { offer: None, ..yes.clone() },
@@ -107,9 +108,22 @@ mod tests {
             hidden: Vec::new(),
             confidentiality: Public,
             cost: None,
+            route: Vec::new(),
         };
         let needed = |context: &Label, quote: &Quote| {
-            Standing::needed(&yes.tool, "r", &Reach::default(), context, Some(quote)).is_some()
+            let (wants, targets) = (Capabilities::default(), Targets::default());
+            let call = Call {
+                tool: &yes.tool,
+                effect: Effect::Cloud,
+                arguments: &Value::Null,
+                wants: &wants,
+                targets: &targets,
+                context,
+                argument: Taint::trusted(),
+                quote: Some(quote),
+            };
+            let grant = Grant::new(&call, "r", Reach::default(), Policy::default());
+            Standing::needed(&grant, Some(quote)).is_some()
         };
         assert!(!needed(Label::trusted(), &quote), "nobody knows the price");
         let priced = Quote { cost: Some(Money::ZERO), ..quote };

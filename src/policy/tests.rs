@@ -16,6 +16,7 @@ fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     };
     match policy.decide(&call) {
@@ -29,6 +30,7 @@ fn answer(policy: &Policy, tool: &str, effect: Effect) -> &'static str {
 fn every_bundled_policy_loads_and_has_examples() {
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies")).unwrap();
     let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|file| file != "ossicle.cedarschema");
     files.sort();
     let mut bundled: Vec<String> = BUNDLED.iter().map(|(name, _)| format!("{name}.toml")).collect();
     bundled.sort();
@@ -73,6 +75,7 @@ fn a_grant_holds_what_the_call_wants_and_remembers_its_rule() {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     };
     let Decision::Allow(grant) = policy.decide(&call) else { panic!("allowed") };
@@ -100,7 +103,8 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             effects,
             within: Vec::new(),
             hosts: Vec::new(),
-            context: None,
+            principals: Vec::new(),
+            when: rule::When::default(),
             answer,
             line: n,
         };
@@ -114,17 +118,17 @@ fn calls() -> impl Strategy<Value = (ToolId, Effect)> {
 }
 
 fn with(rules: Vec<Rule>) -> Policy {
-    Policy { rules: rules.into(), ..Policy::default() }
+    Policy { statements: Arc::new(Statements::of(&rules).unwrap()), rules: rules.into(), ..Policy::default() }
 }
 
 #[test]
 fn what_strangers_wrote_makes_rules_stricter_and_never_laxer() {
     let policy = |rules: &str| Policy::parse("test", &format!("version = 1\n{rules}"));
     let text = "[[rule]]\nid = \"mine\"\ntools = [\"mail.send\"]\ndecision = \"allow\"\n\
-                [[rule]]\nid = \"strangers\"\ncontext = \"untrusted\"\neffects = [\"send\"]\ndecision = \"ask\"\n\
-                [[rule]]\nid = \"alone\"\ntools = [\"post.card\"]\ncontext = \"trusted\"\ndecision = \"allow\"\n\
+                [[rule]]\nid = \"strangers\"\nwhen.context.integrity = \"untrusted\"\neffects = [\"send\"]\ndecision = \"ask\"\n\
+                [[rule]]\nid = \"alone\"\ntools = [\"post.card\"]\nwhen.context.integrity = \"trusted\"\ndecision = \"allow\"\n\
                 [[test]]\ncall = { tool = \"mail.send\", effect = \"send\", context = \"untrusted\" }\nexpect = \"ask\"\n";
-    let (parsed, reach) = (policy(text).unwrap(), Reach::default());
+    let parsed = policy(text).unwrap();
     for (tool, context, answer) in [
         ("mail.send", Integrity::Trusted, (Answer::Allow, "mine")),
         ("mail.send", Integrity::Untrusted, (Answer::Ask, "strangers")),
@@ -132,9 +136,11 @@ fn what_strangers_wrote_makes_rules_stricter_and_never_laxer() {
         ("post.card", Integrity::Trusted, (Answer::Allow, "alone")),
         ("post.card", Integrity::Untrusted, (Answer::Deny, "default")),
     ] {
-        assert_eq!(parsed.ruling(&id(tool), Effect::Send, &reach, context), answer, "{tool} {context:?}");
+        let (answer, rule) = answer;
+        let ruling = parsed.ruling(&Question { context, ..Question::about(&id(tool), Effect::Send) });
+        assert_eq!(ruling, (answer, rule.to_owned()), "{tool} {context:?}");
     }
-    let lax = "[[rule]]\nid = \"r\"\ntools = [\"*\"]\ncontext = \"untrusted\"\ndecision = \"allow\"\n";
+    let lax = "[[rule]]\nid = \"r\"\ntools = [\"*\"]\nwhen.context.integrity = \"untrusted\"\ndecision = \"allow\"\n";
     assert!(policy(lax).unwrap_err().to_string().contains("allows nothing"));
     let read = Label::untrusted("browser.open");
     let (wants, targets, tool) = (Capabilities::default(), Targets::default(), id("mail.send"));
@@ -146,6 +152,7 @@ fn what_strangers_wrote_makes_rules_stricter_and_never_laxer() {
         wants: &wants,
         targets: &targets,
         context: &read,
+        argument: Taint::trusted(),
         quote: None,
     };
     let Decision::Ask(pending) = parsed.decide(&call) else { panic!("a page was read") };
@@ -159,16 +166,16 @@ proptest! {
         (tool, effect) in calls(),
     ) {
         let (one, other) = (with(rules), with(shuffled));
-        let (reach, context) = (Reach::default(), Integrity::Trusted);
-        prop_assert_eq!(one.ruling(&tool, effect, &reach, context), other.ruling(&tool, effect, &reach, context));
+        let question = Question::about(&tool, effect);
+        prop_assert_eq!(one.ruling(&question), other.ruling(&question));
     }
 
     #[test]
     fn the_strongest_rule_that_speaks_wins(rules in rules(), (tool, effect) in calls()) {
         let policy = with(rules);
-        let speaking = policy.rules.iter().filter(|rule| rule.speaks_of(&tool, effect, Integrity::Trusted)).map(|rule| rule.answer);
+        let speaking = policy.rules.iter().filter(|rule| rule.names(&tool, effect)).map(|rule| rule.answer);
         let strongest = speaking.max().unwrap_or(Answer::Deny);
-        prop_assert_eq!(policy.ruling(&tool, effect, &Reach::default(), Integrity::Trusted).0, strongest);
+        prop_assert_eq!(policy.ruling(&Question::about(&tool, effect)).0, strongest);
     }
 }
 
@@ -188,9 +195,9 @@ fn a_policy_above_makes_stricter_and_never_laxer() {
     for policy in [own.clone().under(above.clone()), above.under(own)] {
         let answers = Effect::ALL.map(|effect| answer(&policy, "x.y", effect));
         assert_eq!(answers, ["deny", "allow", "ask", "deny", "deny"], "pure, read, write, send, cloud");
-        let Budget { per_call, per_day, on_unknown_price, .. } = policy.budget();
+        let Budget { per_call, per_day, .. } = policy.budget();
         assert_eq!((*per_call, *per_day), ("$0.1".parse().ok(), "$1".parse().ok()));
-        assert_eq!(*on_unknown_price, Answer::Deny);
+        assert_eq!(policy.budget().on_unknown_price(), Answer::Deny);
         assert!(policy.egress().allows("a.org") && !policy.egress().allows("b.org"));
     }
 }
@@ -207,6 +214,7 @@ fn an_offer_is_judged_by_its_price_and_by_what_is_left_in_it() {
         hidden: Vec::new(),
         confidentiality,
         cost: cost.map(|cost| cost.parse().unwrap()),
+        route: Vec::new(),
     };
     let (tool, wants, targets) = (id("cloud.ask"), Capabilities::default(), Targets::default());
     for (cost, confidentiality, expect, rule) in [
@@ -224,6 +232,7 @@ fn an_offer_is_judged_by_its_price_and_by_what_is_left_in_it() {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            argument: Taint::trusted(),
             quote: Some(&quote),
         };
         let explained = policy.explain(&call);

@@ -251,7 +251,7 @@ mod tests {
             attachments: None,
             max_time: Duration::from_secs(60),
             approvals: Approvals::default(),
-            context: Arc::default(),
+            provenance: Arc::default(),
         };
         let counter = Counter { toolbox, caller, servers: Connected::default(), cloud: None };
         let (ours, theirs) = tokio::io::duplex(64 << 10);

@@ -23,7 +23,7 @@ pub use toolbox::{RegisterError, Registered, Toolbox, UnknownTool};
 pub(crate) use wasm::read_granted;
 
 use crate::harmony::Builtin;
-use crate::policy::{Call, Capabilities, Effect, Grant, Integrity, Label, Quote, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Effect, Grant, Integrity, Label, Quote, Taint, Targets, ToolId};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -84,8 +84,9 @@ pub struct ToolSpec {
 impl ToolSpec {
     /// A call of this tool, to be decided, by a model that has read nothing of strangers yet.
     pub fn asks<'a>(&'a self, arguments: &'a Value) -> Call<'a> {
-        let (wants, targets, context) = (&self.wants, &self.targets, Label::trusted());
-        Call { tool: &self.id, effect: self.effect, arguments, wants, targets, context, quote: None }
+        let (tool, effect, wants, targets) = (&self.id, self.effect, &self.wants, &self.targets);
+        let (context, argument) = (Label::trusted(), Taint::trusted());
+        Call { tool, effect, arguments, wants, targets, context, argument, quote: None }
     }
 }
 

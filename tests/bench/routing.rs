@@ -142,6 +142,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             max: Confidentiality::Personal,
             is_redacted: true,
             price: None,
+            label: None,
+            is_down: false,
         },
     ];
     let fresh = cases(include_str!("../fixtures/routing/fresh.jsonl"))?;

@@ -2,11 +2,12 @@
 //!
 //! Nothing is sent again; who has the answer is asked for it, which costs nothing. Start at [`clear_up`].
 
+use super::ladder::Rung;
 use super::{Cloud, LONGEST, done, order};
 use crate::delegate::{Ability, Reconciled};
 use crate::journal::Task;
 use crate::journal::tasks::{End, State};
-use crate::policy::{Approver, Call, Capabilities, Decision, Effect, Grant, Label, Targets, ToolId};
+use crate::policy::{Approver, Call, Capabilities, Decision, Effect, Grant, Label, Taint, Targets, ToolId};
 use serde_json::Value;
 use std::time::SystemTime;
 
@@ -19,10 +20,12 @@ pub async fn clear_up(cloud: &Cloud, approver: &dyn Approver, now: SystemTime) -
     let mut n_settled = 0;
     for task in tasks.into_iter().filter(|task| task.state == State::Unknown) {
         let Some(conversation) = &task.conversation else { continue };
-        let Some(grant) = cloud.grant_to_look(approver).await else { break };
-        let end = match cloud.delegate.reconcile(conversation, task.response.as_deref(), grant).await {
+        // Who is not set up any more cannot be asked.
+        let Some(rung) = cloud.at(&task.destination) else { continue };
+        let Some(grant) = cloud.grant_to_look(rung, approver).await else { break };
+        let end = match rung.provider.delegate.reconcile(conversation, task.response.as_deref(), grant).await {
             Ok(Reconciled::Delivered(mut delivery)) => {
-                delivery.text = cloud.understood(&task, &delivery.text);
+                delivery.text = rung.understood(&task, &delivery.text);
                 // Where nobody says what it cost, what was set aside stays so.
                 done(&delivery, "found after a crash")
             }
@@ -47,9 +50,9 @@ pub async fn clear_up(cloud: &Cloud, approver: &dyn Approver, now: SystemTime) -
 
 impl Cloud {
     /// The permission to look at what was paid for already.
-    async fn grant_to_look(&self, approver: &dyn Approver) -> Option<Grant> {
+    async fn grant_to_look(&self, rung: &Rung, approver: &dyn Approver) -> Option<Grant> {
         let tool = ToolId { package: "cloud".into(), tool: Ability::Ask.as_str().into() };
-        let wants = Capabilities { hosts: vec![self.host.clone()], ..Capabilities::default() };
+        let wants = Capabilities { hosts: vec![rung.provider.host.clone()], ..Capabilities::default() };
         let (targets, arguments) = (Targets::default(), Value::Null);
         let call = Call {
             tool: &tool,
@@ -58,6 +61,7 @@ impl Cloud {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            argument: Taint::trusted(),
             quote: None,
         };
         match self.policy.decide(&call) {
@@ -66,7 +70,9 @@ impl Cloud {
             Decision::Deny(_) => None,
         }
     }
+}
 
+impl Rung {
     /// The answer to a task, with what its placeholders stand for: what was asked is redacted again, in the same way.
     fn understood(&self, task: &Task, answer: &str) -> String {
         let request: Value = serde_json::from_str(&task.request).unwrap_or_default();

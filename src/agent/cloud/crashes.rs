@@ -13,7 +13,7 @@ use crate::egress::{Egress, Endpoint, Entry, Ledger, LedgerError};
 use crate::journal::ledger::verify;
 use crate::journal::tasks::{OverBudget, Spent};
 use crate::journal::{Journal, JournalError, SqliteStore, Task, ledger};
-use crate::policy::{Approval, Approver, Call, Decision, Effect, Pending};
+use crate::policy::{Approval, Approver, Call, Decision, Effect, HostPattern, Pending};
 use crate::tool::{Progress, Tool};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -147,7 +147,8 @@ async fn cloud_that_knows(known: &Known, path: &Path, url: &str, death: Arc<Deat
     let client = OpenAi::new(egress, endpoint, Key::new(KEY, "a test").unwrap(), world.clone(), Settings::default());
     let delegate = Hosted::new(Some(client), "127.0.0.1".into(), Catalogue::embedded(), Models::new());
     let (host, tasks) = (HostPattern::parse("127.0.0.1").unwrap(), Mortal(store as Arc<dyn TaskStore>, death));
-    Arc::new(Cloud::new(Arc::new(delegate), host, Arc::new(tasks), policy, known, world, &session).unwrap())
+    let provider = Provider { name: "hosted".into(), delegate: Arc::new(delegate), host };
+    Arc::new(Cloud::new(vec![provider], Arc::new(tasks), policy, known, world, &session).unwrap())
 }
 
 fn grant(cloud: &Cloud, tool: &dyn Tool, arguments: &Value) -> Grant {

@@ -7,19 +7,25 @@
 mod clear_up;
 #[cfg(test)]
 mod crashes;
+mod drain;
+mod ladder;
 mod metadata;
 mod order;
 mod tool;
 
 pub use clear_up::clear_up;
+pub use drain::{Drained, drain};
+pub use ladder::Provider;
 pub use tool::{tools, waiting};
 
-use crate::delegate::{Delegate, DelegateError, Delivery, Order, Step, Witness};
+use crate::delegate::router::Route;
+use crate::delegate::{Ability, DelegateError, Delivery, Order, Step, Witness};
 use crate::journal::tasks::{self, End, LEASE, NewTask, Piece, State, TaskId, TaskStore, Words};
-use crate::policy::redact::{Known, Placeholders, RedactError, Redacted, Redactor, Rules};
-use crate::policy::{Budget, Confidentiality, Grant, HostPattern, Money, Policy};
+use crate::policy::redact::{Known, Placeholders, RedactError, Redactor, Rules};
+use crate::policy::{Budget, Confidentiality, Grant, Money, Policy};
 use crate::world::World;
 use async_trait::async_trait;
+use ladder::Rung;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +42,8 @@ pub struct Cloud {
     pub tasks: Arc<dyn TaskStore>,
     /// What may be spent.
     pub policy: Policy,
-    delegate: Arc<dyn Delegate>,
-    /// Where it does it.
-    host: HostPattern,
-    /// Takes out what the policy's `redact` names.
-    redactor: Redactor,
+    /// Who is asked, the nearest first.
+    rungs: Vec<Rung>,
     /// Knows every kind: what is still in a text, whatever the policy leaves in it.
     inspector: Redactor,
     world: World,
@@ -51,30 +54,28 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// A way to what `delegate` does at `host`, within the limits of `policy`, on the account of `session`. What is `known` of
-    /// the user is taken out of what leaves.
+    /// A way to these, the nearest first, within the limits of `policy`, on the account of `session`. What is `known` of the user
+    /// is taken out of what leaves.
     ///
     /// # Errors
     /// More known values than can be looked for.
     pub fn new(
-        delegate: Arc<dyn Delegate>,
-        host: HostPattern,
+        ladder: Vec<Provider>,
         tasks: Arc<dyn TaskStore>,
         policy: Policy,
         known: &Known,
         world: World,
         session: &str,
     ) -> Result<Self, RedactError> {
+        let rungs = ladder.into_iter().map(|provider| Rung::new(provider, &policy, known));
         Ok(Self {
-            redactor: Redactor::new(policy.egress().redact().clone(), known)?,
+            rungs: rungs.collect::<Result<_, _>>()?,
             inspector: Redactor::new(Rules::all(), known)?,
             session: session.to_owned(),
             is_offline: false,
             is_ephemeral: false,
             tasks,
             policy,
-            delegate,
-            host,
             world,
         })
     }
@@ -93,23 +94,16 @@ impl Cloud {
         self.policy.budget()
     }
 
-    /// A text as it leaves, and what its placeholders stand for. The same text gives the same, so that what was asked can be
-    /// understood again after a crash.
-    fn redacted(&self, text: &str) -> (Redacted, Placeholders) {
-        let mut names = Placeholders::new();
-        (self.redactor.redact(text, &mut names), names)
-    }
-
-    /// How confidential what is left in a text is, once what the policy names was taken out.
-    fn confidentiality(&self, text: &str) -> Confidentiality {
-        let found = self.inspector.redact(text, &mut Placeholders::new()).found.into_iter().map(|found| found.kind);
-        Confidentiality::of(found.filter(|kind| !self.policy.egress().redact().has(*kind)))
+    /// What any of them can do.
+    fn abilities(&self) -> impl Iterator<Item = Ability> {
+        let offered: Vec<Ability> = self.rungs.iter().flat_map(|rung| rung.provider.delegate.abilities()).collect();
+        Ability::ALL.into_iter().filter(move |ability| offered.contains(ability))
     }
 
     /// The order as a task, on the account of the call that the grant is for.
-    fn task(&self, asked: &Asked, request: String, grant: &Grant) -> Result<NewTask, DelegateError> {
+    fn task(&self, asked: &Asked<'_>, request: String, grant: &Grant) -> Result<NewTask, DelegateError> {
         let order = &asked.order;
-        let offer = self.delegate.offer(order)?;
+        let offer = asked.rung.provider.delegate.offer(order)?;
         let mut hash = Sha256::new_with_prefix(&order.text);
         order.files.iter().for_each(|file| hash.update(&file.bytes));
         let words = Words {
@@ -138,13 +132,13 @@ impl Cloud {
     async fn carry_out(
         &self,
         task: &TaskId,
-        order: Order,
+        asked: Asked<'_>,
         grant: Grant,
-        names: &Placeholders,
         waited: bool,
     ) -> Result<Delivery, DelegateError> {
+        let Asked { order, names, rung, .. } = asked;
         let recorder = Recorder { tasks: self.tasks.clone(), world: self.world.clone(), task: task.clone() };
-        let mut completing = self.delegate.complete(order, grant, &recorder);
+        let mut completing = rung.provider.delegate.complete(order, grant, &recorder);
         let ended = loop {
             tokio::select! {
                 ended = &mut completing => break ended,
@@ -156,6 +150,10 @@ impl Cloud {
             }
         };
         drop(completing);
+        match &ended {
+            Err(DelegateError::Unreachable(_)) => rung.breaker.not_there(self.world.clock.elapsed()),
+            _ => rung.breaker.there(),
+        }
         let ended = ended.map(|delivery| Delivery { text: names.restore_prose(&delivery.text), ..delivery });
         let now = self.world.clock.now();
         let written = match &ended {
@@ -184,8 +182,9 @@ impl Cloud {
     }
 }
 
-/// A call's order as it leaves, and what was taken out of it.
-struct Asked {
+/// A call's order as it leaves, where to, and what was taken out of it.
+struct Asked<'a> {
+    rung: &'a Rung,
     order: Order,
     /// By placeholder.
     hidden: Vec<String>,
@@ -193,6 +192,8 @@ struct Asked {
     names: Placeholders,
     /// Of what is left.
     confidentiality: Confidentiality,
+    /// Why it goes there.
+    route: Route,
 }
 
 /// The end of a task that was done.

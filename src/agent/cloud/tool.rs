@@ -1,6 +1,8 @@
 //! One ability of a hosted model as a tool.
 
+use super::ladder::Rung;
 use super::{Asked, Cloud, PATIENCE, order};
+use crate::delegate::router::Course;
 use crate::delegate::{Ability, DelegateError, Delivery, Media};
 use crate::journal::{NewTask, Task, TaskId};
 use crate::policy::{Capabilities, Effect, Folder, Grant, Integrity, Quote, Targets, ToolId};
@@ -20,8 +22,10 @@ pub struct CloudTool {
 
 /// A tool for each ability. They may read files in `folders`.
 pub fn tools(cloud: &Arc<Cloud>, folders: &[Folder]) -> Vec<Arc<dyn Tool>> {
-    let abilities = cloud.delegate.abilities().into_iter();
-    abilities.map(|ability| Arc::new(CloudTool::new(ability, cloud.clone(), folders)) as Arc<dyn Tool>).collect()
+    cloud
+        .abilities()
+        .map(|ability| Arc::new(CloudTool::new(ability, cloud.clone(), folders)) as Arc<dyn Tool>)
+        .collect()
 }
 
 /// The tool whose call carries out a task that waits, and the call's arguments as JSON. The error is a sentence.
@@ -47,7 +51,7 @@ impl CloudTool {
                 _ => Recovery::Irreversible,
             },
             wants: Capabilities {
-                hosts: vec![cloud.host.clone()],
+                hosts: cloud.rungs.iter().map(|rung| rung.provider.host.clone()).collect(),
                 folders: if file.is_some() { read_only.collect() } else { Vec::new() },
                 ..Capabilities::default()
             },
@@ -59,18 +63,34 @@ impl CloudTool {
         Self { spec, ability, cloud, waiting: None }
     }
 
-    /// The order of a call as it leaves, without its files' bytes.
-    fn asked(&self, arguments: &Value) -> Result<Asked, ToolError> {
+    /// The order of a call as it leaves, without its files' bytes: to where it was said to go, where that was said already.
+    fn asked(&self, arguments: &Value, destination: Option<&str>) -> Result<Asked<'_>, ToolError> {
         let words = order::words(self.ability, arguments)?;
-        let (redacted, names) = self.cloud.redacted(words);
+        let nobody = || ToolError::Failed(format!("nobody is set up any more for {}", self.ability));
+        let (first, route) = self.cloud.routed(self.ability, words).ok_or_else(nobody)?;
+        let rung = match destination {
+            Some(destination) => self.cloud.at(destination).ok_or_else(|| {
+                ToolError::Failed(format!(
+                    "it was wanted of {destination}, and that is not set up now: cancel it, or set it up again"
+                ))
+            })?,
+            None => first,
+        };
+        let (redacted, names) = rung.redacted(words);
         let hidden = redacted.found.into_iter().map(|found| found.placeholder).collect();
         let order = order::order(self.ability, arguments, redacted.text)?;
-        Ok(Asked { order, hidden, names, confidentiality: self.cloud.confidentiality(words) })
+        let confidentiality = self.cloud.confidentiality(words, rung);
+        Ok(Asked { rung, order, hidden, names, confidentiality, route })
+    }
+
+    /// Where a task that waits was to go.
+    fn destination(&self) -> Option<&str> {
+        self.waiting.as_ref().map(|task| task.destination.as_str())
     }
 
     async fn paid(&self, arguments: &Value, grant: Grant) -> Result<Output, ToolError> {
         let cloud = &self.cloud;
-        let mut asked = self.asked(arguments)?;
+        let mut asked = self.asked(arguments, grant.destination())?;
         let makes_files = matches!(self.ability, Ability::Image | Ability::EditImage | Ability::Speak);
         if cloud.is_ephemeral && makes_files {
             return Err(ToolError::Failed(
@@ -86,15 +106,23 @@ impl CloudTool {
         let request = json!({ "v": 1, "tool": self.spec.id.to_string(), "arguments": arguments }).to_string();
         let failed = |error: &dyn std::fmt::Display| ToolError::Failed(error.to_string());
         let mut task = cloud.task(&asked, request, &grant).map_err(|error| failed(&error))?;
-        let (now, Asked { order, names, .. }) = (cloud.world.clock.now(), asked);
+        let now = cloud.world.clock.now();
         let Some(waiting) = &self.waiting else {
             if cloud.is_offline {
                 return self.deferred(task, "the user wants nothing to leave now").await;
             }
+            let rung = asked.rung;
+            if !rung.breaker.is_closed(cloud.world.clock.elapsed()) {
+                let why = format!("{} was not there a moment ago", task.words.destination);
+                return self.deferred(task, &why).await;
+            }
             let reserved = cloud.tasks.reserve(task.clone(), cloud.budget(), now).await;
             reserved.map_err(|error| failed(&error))?.map_err(|over| failed(&over))?;
-            return match cloud.carry_out(&task.id, order, grant, &names, false).await {
+            return match cloud.carry_out(&task.id, asked, grant, false).await {
                 Ok(delivery) => Ok(self.output(delivery)),
+                Err(DelegateError::Unreachable(why)) if self.goes_elsewhere(arguments, rung) => {
+                    Err(ToolError::Unavailable(format!("{why}; the same call made again now goes to somebody else")))
+                }
                 Err(DelegateError::Unreachable(why)) => {
                     task.id = TaskId::drawn(&cloud.world);
                     self.deferred(task, &why).await
@@ -103,18 +131,18 @@ impl CloudTool {
             };
         };
         task.id = waiting.id.clone();
-        if task.words.destination != waiting.destination {
-            return Err(ToolError::Failed(format!(
-                "it was wanted of {}, and {} is set up now: cancel it, or set the former up",
-                waiting.destination, task.words.destination
-            )));
-        }
         let id = task.id.clone();
         let claimed = cloud.tasks.claim(task, cloud.budget(), now).await.map_err(|error| failed(&error))?;
         let gone = || ToolError::Failed(format!("task {id} does not wait any more"));
         claimed.ok_or_else(gone)?.map_err(|over| failed(&over))?;
-        let carried = cloud.carry_out(&id, order, grant, &names, true).await;
+        let carried = cloud.carry_out(&id, asked, grant, true).await;
         carried.map(|delivery| self.output(delivery)).map_err(|error| failed(&error))
+    }
+
+    /// Whether the call would now go to another one, who is there.
+    fn goes_elsewhere(&self, arguments: &Value, rung: &Rung) -> bool {
+        let next = self.asked(arguments, None);
+        next.is_ok_and(|next| !std::ptr::eq(next.rung, rung) && matches!(next.route.course, Course::Go | Course::Ask))
     }
 
     /// Keeps a task for later, and says so.
@@ -154,8 +182,9 @@ impl Tool for CloudTool {
     }
 
     fn quote(&self, arguments: &Value) -> Option<Quote> {
-        let Asked { order, hidden, confidentiality, .. } = self.asked(arguments).ok()?;
-        let offer = self.cloud.delegate.offer(&order).ok()?;
+        let asked = self.asked(arguments, self.destination()).ok()?;
+        let Asked { rung, order, hidden, confidentiality, route, .. } = asked;
+        let offer = rung.provider.delegate.offer(&order).ok()?;
         let file = order::path(self.ability, arguments).map(str::to_owned);
         Some(Quote {
             model: offer.model,
@@ -165,6 +194,7 @@ impl Tool for CloudTool {
             hidden,
             confidentiality,
             cost: offer.cost,
+            route: route.lines(),
         })
     }
 

@@ -125,6 +125,21 @@ impl OpenAi {
         answer(&ended)
     }
 
+    /// Asks a server that has neither conversations nor a background, as those that one runs oneself mostly have not: in one
+    /// request, of which nothing stays there. After a crash nobody knows of it.
+    pub async fn ask_once(
+        &self,
+        request: &ResponseRequest,
+        grant: &Grant,
+        steps: &dyn Steps,
+    ) -> Result<Answer, OpenAiError> {
+        steps.step(Step::Intent { request_hash: request.hash() }).await?;
+        let unkept = ResponseRequest { store: Some(false), ..request.clone() };
+        let ended = self.create_response(&unkept, grant).await?;
+        steps.step(Step::Done { usage: ended.usage }).await?;
+        answer(&ended)
+    }
+
     /// A response in the background, at its end.
     async fn awaited(&self, id: &str, grant: &Grant, steps: &dyn Steps) -> Result<Response, OpenAiError> {
         let mut last = None;

@@ -36,36 +36,57 @@ pub use usage::{InputDetails, OutputDetails, Usage};
 use crate::egress::{Egress, Endpoint};
 use crate::world::World;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// Shorter ones are no secrets, and would be found everywhere.
 const LEAST_SECRET: usize = 8;
 
 /// A key of the API. Neither its `Debug` nor any error shows it.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    secret: String,
+    secret: OnceLock<Result<String, String>>,
     source: String,
+    /// Gives the key when it is wanted for the first time.
+    keeper: Option<Box<dyn Fn() -> Result<String, String> + Send + Sync>>,
 }
 
 impl Key {
     /// A key, and where it comes from in words: `the environment variable OPENAI_API_KEY`. The error says what is wrong
     /// with it without showing it.
     pub fn new(secret: &str, source: &str) -> Result<Self, String> {
+        let secret = Self::checked(secret, source)?;
+        Ok(Self { secret: OnceLock::from(Ok(secret)), source: source.to_owned(), keeper: None })
+    }
+
+    /// A key that somebody else keeps, who is asked when it is needed for the first time, once; they may take their time.
+    pub fn kept(source: &str, keeper: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
+        Self { secret: OnceLock::new(), source: source.to_owned(), keeper: Some(Box::new(keeper)) }
+    }
+
+    fn checked(secret: &str, source: &str) -> Result<String, String> {
         let secret = secret.trim();
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!("what {source} holds is no key: it is empty, or has spaces or odd characters in it"));
         }
-        Ok(Self { secret: secret.to_owned(), source: source.to_owned() })
+        Ok(secret.to_owned())
+    }
+
+    /// The key. It blocks for as long as who keeps it wants.
+    fn secret(&self) -> Result<&str, String> {
+        let asked = || match &self.keeper {
+            Some(keeper) => Self::checked(&keeper()?, &self.source),
+            None => Err(format!("{} holds no key", self.source)),
+        };
+        self.secret.get_or_init(asked).as_deref().map_err(String::clone)
     }
 
     /// A text without the key, should it stand there.
     fn removed_from(&self, text: String) -> String {
-        if self.secret.len() < LEAST_SECRET || !text.contains(&self.secret) {
-            return text;
+        // One that was never asked for has not been sent.
+        match self.secret.get() {
+            Some(Ok(secret)) if secret.len() >= LEAST_SECRET && text.contains(secret) => text.replace(secret, "…"),
+            _ => text,
         }
-        text.replace(&self.secret, "…")
     }
 }
 
@@ -134,8 +155,8 @@ struct Shared {
 
 impl OpenAi {
     /// A client of the API at this base URL, such as `https://api.openai.com/v1/`.
-    pub fn new(egress: Egress, endpoint: Endpoint, key: Key, world: World, settings: Settings) -> Self {
-        let (key, rate_limits) = (Arc::new(key), Mutex::default());
+    pub fn new(egress: Egress, endpoint: Endpoint, key: impl Into<Arc<Key>>, world: World, settings: Settings) -> Self {
+        let (key, rate_limits) = (key.into(), Mutex::default());
         Self(Arc::new(Shared { egress, endpoint, key, world, settings, rate_limits }))
     }
 

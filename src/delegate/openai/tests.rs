@@ -10,7 +10,7 @@ use super::mock::plan::{Fault, Planned};
 use super::mock::{KEY, Mock};
 use super::*;
 use crate::egress::{Entry, Ledger, LedgerError};
-use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Label, Policy, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Label, Policy, Taint, Targets, ToolId};
 use crate::world::{Clock, RealNetwork, SimulatedClock};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
@@ -157,6 +157,7 @@ fn grant() -> Grant {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     };
     match Policy::parse("test", policy).unwrap().decide(&call) {

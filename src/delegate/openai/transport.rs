@@ -114,7 +114,10 @@ async fn within<T>(clock: &dyn Clock, time: Duration, future: impl Future<Output
 impl OpenAi {
     /// One attempt.
     pub(super) async fn attempt(&self, call: &Call<'_>, grant: &Grant) -> Result<Body, Failure> {
-        let request = self.request(call)?;
+        let key = self.0.key.clone();
+        let secret = tokio::task::spawn_blocking(move || key.secret().map(str::to_owned)).await;
+        let secret = secret.unwrap_or_else(|crash| Err(crash.to_string()));
+        let request = self.request(call, &secret.map_err(|why| Failure::NotSent(EgressError::Malformed(why)))?)?;
         let (clock, limits) = (&self.0.world.clock, self.limits());
         let idle = call.idle.unwrap_or(limits.idle);
         let began = clock.elapsed();
@@ -144,7 +147,7 @@ impl OpenAi {
         Ok(body)
     }
 
-    fn request(&self, call: &Call<'_>) -> Result<Request, Failure> {
+    fn request(&self, call: &Call<'_>, key: &str) -> Result<Request, Failure> {
         let wrong = |what: &str| Failure::NotSent(EgressError::Malformed(what.to_owned()));
         let mut url: Url = self.0.endpoint.url().clone();
         if let Some(id) = call.path.iter().find(|part| !is_id(part)) {
@@ -155,10 +158,8 @@ impl OpenAi {
             url.query_pairs_mut().extend_pairs(call.query.iter().map(|(name, value)| (name, value)));
         }
         let accept = if call.is_whole { "application/json" } else { "text/event-stream, */*" };
-        let mut headers = vec![
-            ("authorization".to_owned(), format!("Bearer {}", self.0.key.secret)),
-            ("accept".to_owned(), accept.to_owned()),
-        ];
+        let mut headers =
+            vec![("authorization".to_owned(), format!("Bearer {key}")), ("accept".to_owned(), accept.to_owned())];
         let settings = &self.0.settings;
         for (name, value) in [("openai-organization", &settings.organization), ("openai-project", &settings.project)] {
             headers.extend(value.clone().map(|value| (name.to_owned(), value)));

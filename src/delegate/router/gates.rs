@@ -46,10 +46,15 @@ impl<'a> Gates<'a> {
         // What the local model cannot do at all is worth waiting for, and worth saying so.
         let is_hard = need.is_some_and(|(gate, ability)| gate == 0 || gate == 6 && ability != Need::Facts);
         let fits: Vec<(&Rung, Fit)> = self.above().map(|rung| (rung, self.considered(rung, need, is_hard))).collect();
-        let chosen = fits.iter().find_map(|(rung, fit)| match fit {
-            Fit::Yes(verdict, _) => Some((*rung, *verdict)),
-            Fit::No(_) => None,
-        });
+        let fitting = |may_wait: bool| {
+            fits.iter().find_map(move |(rung, fit)| match fit {
+                Fit::Yes(Verdict::Wait, _) if !may_wait => None,
+                Fit::Yes(verdict, _) => Some((*rung, *verdict)),
+                Fit::No(_) => None,
+            })
+        };
+        // Somebody further up who is there does better than somebody nearer who is not.
+        let chosen = fitting(false).or_else(|| fitting(true));
         if let Some((rung, _)) = chosen {
             gates[2] = self.reach(Some(rung));
         }
@@ -122,8 +127,9 @@ impl<'a> Gates<'a> {
     /// 1: the labels and the policy.
     fn labels(&self) -> Gate {
         let gate = |verdict, reason| Gate { name: "1 policy and labels", verdict, reason };
-        if self.label >= Confidentiality::Secret {
-            return gate(Verdict::Stay, format!("{} never leaves the machine", self.label));
+        let least = self.above().map(|rung| self.label_at(rung)).min().unwrap_or(self.label);
+        if least >= Confidentiality::Secret && self.above().all(|rung| self.label_at(rung) > rung.max) {
+            return gate(Verdict::Stay, format!("{least} never leaves the machine"));
         }
         let rule = self.state.rule;
         match (self.state.policy, self.request.integrity) {
@@ -227,6 +233,11 @@ impl<'a> Gates<'a> {
         Gate { name: "6 words", verdict, reason }
     }
 
+    /// How confidential the request is as it reaches the rung.
+    fn label_at(&self, rung: &Rung) -> Confidentiality {
+        rung.label.unwrap_or(self.label)
+    }
+
     fn above(&self) -> impl Iterator<Item = &'a Rung> {
         self.state.ladder.iter().skip(1)
     }
@@ -244,8 +255,9 @@ impl<'a> Gates<'a> {
         if labels.verdict == Verdict::Stay {
             return Fit::No(labels.reason);
         }
-        if self.label > rung.max {
-            return Fit::No(format!("may see what is {} at most, and this is {}", rung.max, self.label));
+        let label = self.label_at(rung);
+        if label > rung.max {
+            return Fit::No(format!("may see what is {} at most, and this is {label}", rung.max));
         }
         if rung.is_redacted && self.request.redacted.is_none() {
             return Fit::No("wants it redacted, and nothing has redacted it".into());
@@ -253,6 +265,7 @@ impl<'a> Gates<'a> {
         let is_asked = labels.verdict == Verdict::Ask;
         match (self.network(), self.money(rung)) {
             (Err(reason), _) | (_, Err(reason)) => Fit::No(reason),
+            _ if rung.is_down => Fit::Yes(Verdict::Wait, "it was not there a moment ago".into()),
             (_, Ok((Verdict::Ask, reason))) => Fit::Yes(Verdict::Ask, reason),
             (_, Ok(_)) if is_asked => Fit::Yes(Verdict::Ask, labels.reason),
             (Ok(Verdict::Wait), _) => Fit::Yes(Verdict::Wait, "when the network is back".into()),

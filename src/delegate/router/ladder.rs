@@ -14,12 +14,16 @@ pub struct Rung {
     pub abilities: Vec<Need>,
     /// Tokens that it can read at once.
     pub context: u64,
-    /// The most confidential that it may see. Secrets go nowhere, whatever stands here.
+    /// The most confidential that it may see.
     pub max: Confidentiality,
     /// Whether personal data and keys are taken out first.
     pub is_redacted: bool,
     /// What this request would cost there, in micro-dollars; `None` is unknown, zero is for nothing.
     pub price: Option<u64>,
+    /// How confidential the request is as it reaches this rung, when that is known; else as it is by itself.
+    pub label: Option<Confidentiality>,
+    /// Whether it was not there a moment ago.
+    pub is_down: bool,
 }
 
 impl Rung {
@@ -32,6 +36,8 @@ impl Rung {
             max: Confidentiality::LocalOnly,
             is_redacted: false,
             price: Some(0),
+            label: None,
+            is_down: false,
         }
     }
 

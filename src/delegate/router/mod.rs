@@ -134,6 +134,18 @@ pub struct Route {
     pub price: Option<u64>,
 }
 
+impl Route {
+    /// Each gate and each rung in a line, for the journal.
+    pub fn lines(&self) -> Vec<String> {
+        let gates = self.gates.iter().map(|gate| format!("{}: {}: {}", gate.name, gate.verdict, gate.reason));
+        let rungs = self.rungs.iter().map(|considered| {
+            let verdict = if considered.is_taken { "taken" } else { "not taken" };
+            format!("{}: {verdict}: {}", considered.rung, considered.reason)
+        });
+        gates.chain(rungs).collect()
+    }
+}
+
 /// The router with what can be set about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Router {

@@ -13,6 +13,8 @@ fn ladder() -> Vec<Rung> {
         max,
         is_redacted: name == "hosted",
         price: Some(price),
+        label: None,
+        is_down: false,
     };
     vec![
         Rung::local(128_000),

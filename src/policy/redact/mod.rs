@@ -34,6 +34,7 @@ pub use known::Known;
 pub use restoring::Restoring;
 pub use table::Placeholders;
 
+use super::Confidentiality;
 use keyword::Keywords;
 use known::Exact;
 use place::Streets;
@@ -61,6 +62,11 @@ impl Rules {
     /// The kinds of both.
     pub fn joined(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).copied().collect())
+    }
+
+    /// Those of what is more confidential than this.
+    pub fn above(&self, confidentiality: Confidentiality) -> Self {
+        Self(self.0.iter().copied().filter(|kind| Confidentiality::of([*kind]) > confidentiality).collect())
     }
 
     /// Whether a kind is among them.

@@ -1,7 +1,7 @@
 //! Servers that behave, and servers that do not, as shell scripts: what a session sees of them.
 
 use super::*;
-use crate::policy::{Call, Decision, Grant, Label, Policy, ToolId};
+use crate::policy::{Call, Decision, Grant, Label, Policy, Taint, ToolId};
 use crate::tool::{Progress, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -55,6 +55,7 @@ fn grant(id: &ToolId) -> Grant {
         wants: &wants,
         targets: &targets,
         context: Label::trusted(),
+        argument: Taint::trusted(),
         quote: None,
     };
     match Policy::parse("p", policy).unwrap().decide(&call) {

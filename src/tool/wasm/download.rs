@@ -5,7 +5,7 @@
 
 use super::package::{MAX_PACKED, Package, PackageError, sha256};
 use crate::egress::{Egress, EgressError, Limits, Reply, Request, Url};
-use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Label, Policy, Targets, ToolId};
+use crate::policy::{Call, Capabilities, Decision, Effect, Grant, HostPattern, Label, Policy, Taint, Targets, ToolId};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -163,6 +163,7 @@ impl Connection<'_> {
             wants: &wants,
             targets: &targets,
             context: Label::trusted(),
+            argument: Taint::trusted(),
             quote: None,
         };
         match policy.decide(&call) {

@@ -208,7 +208,7 @@ async fn what_is_sent_is_on_the_grants_account_with_the_headers_that_were_set() 
     let bench = Bench::new();
     let shared = &bench.openai.0;
     let settings = Settings { organization: Some("org-1".into()), project: Some("proj-1".into()), limits: limits() };
-    let (egress, key) = (shared.egress.clone(), Key::clone(&shared.key));
+    let (egress, key) = (shared.egress.clone(), shared.key.clone());
     let openai = OpenAi::new(egress, shared.endpoint.clone(), key, shared.world.clone(), settings);
     openai.models(&bench.grant).await.unwrap();
     let store = bench.mock.store();

@@ -217,7 +217,7 @@ async fn where_nobody_listens_a_paid_call_is_tried_again_and_was_not_sent() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let shared = &bench.openai.0;
     let endpoint = Endpoint::parse(&format!("http://{free}/v1/")).unwrap();
-    let (egress, key) = (shared.egress.clone(), Key::clone(&shared.key));
+    let (egress, key) = (shared.egress.clone(), shared.key.clone());
     bench.openai = OpenAi::new(egress, endpoint, key, shared.world.clone(), Settings::default());
     let error = bench.openai.create_response(&question(), &bench.grant).await.unwrap_err();
     assert_eq!((kind(&error), bench.pauses().len()), ("not sent", 4), "{error}");

@@ -3,7 +3,7 @@
 use super::super::{Browser, Cache, tools};
 use super::*;
 use crate::egress::{Egress, Endpoint, Entry, Ledger, LedgerError};
-use crate::policy::{Call, Decision, HostPattern, Label, Policy, Targets, ToolId};
+use crate::policy::{Call, Decision, HostPattern, Label, Policy, Taint, Targets, ToolId};
 use crate::tool::Progress;
 use crate::world::{RealNetwork, SimulatedClock, World};
 use serde_json::{Value, json};
@@ -110,6 +110,7 @@ fn grant(servers: &[&Server]) -> Grant {
         wants: &wants,
         targets: &targets,
         context,
+        argument: Taint::trusted(),
         quote: None,
     };
     match Policy::parse("test", &policy).unwrap().decide(&call) {

@@ -1,7 +1,7 @@
 //! The whole index, over real folders and under real grants.
 
 use super::*;
-use crate::policy::{Call, Decision, Effect, Grant, Label, Policy, Targets};
+use crate::policy::{Call, Decision, Effect, Grant, Label, Policy, Taint, Targets};
 use crate::tool::browser::{Backend, Hit, Page};
 use crate::world::{Clock, SimulatedClock};
 use serde_json::json;
@@ -75,6 +75,7 @@ fn grant(index: &Index, rules: &str) -> Grant {
         wants: &wants,
         targets: &targets,
         context,
+        argument: Taint::trusted(),
         quote: None,
     };
     match Policy::parse("test", &text).unwrap().decide(&call) {

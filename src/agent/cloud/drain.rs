@@ -1,0 +1,139 @@
+//! What waited for a connection is done, one after the other, each through the gate that every call passes.
+//!
+//! Who said yes to a task when it was wanted has said yes to it now, as long as it is the same to the byte, goes to the same
+//! place and costs no more; anything else is asked about. Start at [`drain`].
+
+use super::{Cloud, waiting};
+use crate::agent::{CallOutcome, Called, Caller};
+use crate::journal::ledger::Line;
+use crate::journal::tasks::State;
+use crate::journal::{JournalError, Task, TaskId};
+use crate::policy::{Approval, Approver, Folder, Money, Pending, Quote};
+use crate::tool::{Progress, Toolbox};
+use async_trait::async_trait;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two tasks: who comes back after a day offline does not knock at every door at once.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What came of a task that had waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Its name.
+    pub task: TaskId,
+    /// The tool that wanted it: `cloud.image`.
+    pub tool: String,
+    /// How it went; one that still waits is an error.
+    pub called: Called,
+}
+
+/// Does what waits and whose server is there. `begins` is told of each before it begins.
+pub async fn drain(
+    cloud: &Arc<Cloud>,
+    caller: &Caller,
+    folders: &[Folder],
+    begins: &mut (dyn FnMut(&Task) + Send),
+) -> Result<Vec<Drained>, JournalError> {
+    let (tasks, lines) = (cloud.tasks.tasks().await?, cloud.tasks.lines().await?);
+    let mut drained: Vec<Drained> = Vec::new();
+    for (n, task) in (1..).zip(tasks.into_iter().filter(|task| task.state == State::Waiting)) {
+        let id = task.id.clone();
+        let failed = |text: String| Called {
+            outcome: CallOutcome::Error,
+            text: format!("error: {text}"),
+            attachments: Vec::new(),
+            page: None,
+        };
+        if !drained.is_empty() {
+            cloud.world.clock.sleep(PACE).await;
+        }
+        let rung = cloud.at(&task.destination);
+        if rung.is_some_and(|rung| !rung.breaker.is_closed(cloud.world.clock.elapsed())) {
+            let called = failed(format!("{} is not there; it waits on", task.destination));
+            drained.push(Drained { task: id, tool: format!("cloud.{}", task.capability), called });
+            continue;
+        }
+        begins(&task);
+        let approver = Arc::new(Earlier { approved: Approved::of(&task, &lines), otherwise: caller.approver.clone() });
+        let caller = Caller { approver, ..caller.clone() };
+        let (tool, called) = match waiting(cloud, task, folders) {
+            Ok((tool, arguments)) => {
+                let name = tool.spec().id.to_string();
+                let mut toolbox = Toolbox::default();
+                let called = match toolbox.register(tool) {
+                    Ok(()) => {
+                        let registered = toolbox.named(&name);
+                        let stop = CancellationToken::new();
+                        match registered {
+                            Some(tool) => caller.call(n, tool, &arguments, &stop, Progress::default()).await?,
+                            None => failed(format!("there is no tool {name}")),
+                        }
+                    }
+                    Err(error) => failed(error.to_string()),
+                };
+                (name, called)
+            }
+            Err(problem) => (String::new(), failed(problem)),
+        };
+        drained.push(Drained { task: id, tool, called });
+    }
+    Ok(drained)
+}
+
+/// What somebody said yes to before it waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Approved {
+    destination: String,
+    model: String,
+    /// Of what leaves.
+    sha256: String,
+    /// At most.
+    cost: Money,
+}
+
+impl Approved {
+    /// As the ledger has it; `None` when nobody was asked, or when nobody knew what it costs.
+    fn of(task: &Task, lines: &[Line]) -> Option<Self> {
+        let bodies = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.body).ok());
+        let body = bodies.into_iter().find(|body| {
+            body["type"] == "task_deferred" && body["task"] == task.id.as_str() && body["approved"] == true
+        })?;
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        Some(Self {
+            destination: text("destination")?,
+            model: text("model")?,
+            sha256: text("sha256")?,
+            cost: Money::from_micro_dollars(body["estimate_micro_dollars"].as_u64()?),
+        })
+    }
+
+    /// Whether this is what they said yes to. Of files only names are quoted, so what goes with some is asked about again.
+    fn covers(&self, quote: &Quote) -> bool {
+        let hash = Sha256::digest(&quote.text);
+        quote.files.is_empty()
+            && quote.destination == self.destination
+            && quote.model == self.model
+            && quote.cost.is_some_and(|cost| cost <= self.cost)
+            && hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == self.sha256
+    }
+}
+
+/// Says yes to what was said yes to before; about the rest somebody else is asked.
+struct Earlier {
+    approved: Option<Approved>,
+    otherwise: Arc<dyn Approver>,
+}
+
+#[async_trait]
+impl Approver for Earlier {
+    async fn approve(&self, pending: &Pending) -> Approval {
+        match (&self.approved, pending.quote()) {
+            (Some(approved), Some(quote)) if approved.covers(quote) => Approval::Yes,
+            _ => self.otherwise.approve(pending).await,
+        }
+    }
+}
