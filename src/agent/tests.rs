@@ -552,6 +552,7 @@ fn kind(record: &Record) -> &'static str {
         Record::TurnStarted { .. } => "turn",
         Record::TokensAppended { origin: Origin::Prompt, .. } => "prompt",
         Record::TokensAppended { origin: Origin::Generated, .. } => "generated",
+        Record::CallJudged { .. } => "judged",
         Record::CallIntended { .. } => "intended",
         Record::CallDenied { .. } => "denied",
         Record::CallFinished { .. } => "finished",

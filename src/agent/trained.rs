@@ -134,7 +134,7 @@ async fn a_users_tool_of_the_same_name_gets_another_one_and_an_identity_is_taken
 #[tokio::test]
 async fn what_a_page_said_is_remembered_when_policy_is_asked() {
     let rules = "version = 1\n[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n[[rule]]\nid = \"strangers\"\n\
-                 tools = [\"mail.send\"]\ncontext = \"untrusted\"\ndecision = \"deny\"\n";
+                 tools = [\"mail.send\"]\nwhen.context.integrity = \"untrusted\"\ndecision = \"deny\"\n";
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Nothing {}
     for (page, outcome) in [(false, CallOutcome::Ok), (true, CallOutcome::Denied)] {

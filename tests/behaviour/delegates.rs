@@ -307,7 +307,7 @@ fn and_asks_why_a_call_is_answered_as_it_is() {
         text.contains("cloud.image: ask, by `cloud`") && text.contains("without `cloud` it would be deny"),
         "{text}"
     );
-    let text = why(&["--untrusted", "files.write", r#"{"path":"a.md","text":"x"}"#]);
+    let text = why(&["--untrusted-argument", "files.write", r#"{"path":"a.md","text":"x"}"#]);
     assert!(text.contains("ask") && text.contains("`strangers`") && text.contains("`writing`"), "{text}");
     let text = why(&["fetch.fetch", r#"{"url":"https://example.org/"}"#]);
     assert!(text.contains("ask, by `sending`") && text.contains("without `sending` it would be deny"), "{text}");

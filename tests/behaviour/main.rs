@@ -19,4 +19,5 @@ mod makes_mistakes;
 mod mock;
 mod reaches_out;
 mod stops;
+mod trusts;
 mod watches;

@@ -14,14 +14,14 @@ use crate::journal::ledger::verify;
 use crate::journal::tasks::{OverBudget, Spent};
 use crate::journal::{Journal, JournalError, SqliteStore, Task, ledger};
 use crate::policy::{Approval, Approver, Call, Decision, Effect, HostPattern, Pending};
-use crate::tool::{Progress, Tool};
+use crate::tool::{Output, Progress, Tool};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-/// Tells a child where it works and where it dies: `PATH#URL#ABILITY#WRITE#before|after`. Alone, the child's test does nothing.
+/// Tells a child where it works and where it dies: `PATH#URL#ABILITY#WRITE#before|after#now|later`. Alone, the child's test does nothing.
 const CHILD: &str = "OSSICLE_TEST_CLOUD_CHILD";
 
 const POLICY: &str =
@@ -152,7 +152,8 @@ async fn cloud_that_knows(known: &Known, path: &Path, url: &str, death: Arc<Deat
 }
 
 fn grant(cloud: &Cloud, tool: &dyn Tool, arguments: &Value) -> Grant {
-    let call = Call { effect: Effect::Cloud, ..tool.spec().asks(arguments) };
+    let quote = tool.quote(arguments);
+    let call = Call { effect: Effect::Cloud, quote: quote.as_ref(), ..tool.spec().asks(arguments) };
     match cloud.policy.decide(&call) {
         Decision::Allow(grant) => grant,
         other => panic!("{other:?}"),
@@ -163,24 +164,46 @@ fn grant(cloud: &Cloud, tool: &dyn Tool, arguments: &Value) -> Grant {
 async fn child_that_delegates_until_it_is_killed() {
     let Ok(told) = std::env::var(CHILD) else { return };
     let told: Vec<&str> = told.split('#').collect();
-    let [path, url, ability, at, side] = told[..] else { panic!("{told:?}") };
+    let [path, url, ability, at, side, when] = told[..] else { panic!("{told:?}") };
     let death = Death { n_writes: AtomicUsize::new(0), at: at.parse().unwrap(), is_after: side == "after" };
     let death = Arc::new(death);
     let cloud = cloud(Path::new(path), url, death.clone()).await;
     let tool = tools(&cloud, &[]).into_iter().find(|tool| tool.spec().id.tool == ability).unwrap();
     let arguments = json!({ "prompt": "a fox", "question": "why?" });
-    let grant = grant(&cloud, tool.as_ref(), &arguments);
-    let output = tool.call(arguments, grant, &Progress::default()).await.unwrap();
+    if when == "later" {
+        let offline = self::cloud(Path::new(path), url, death.clone()).await;
+        let offline = Arc::new(Arc::into_inner(offline).unwrap().offline(true));
+        let tool = tools(&offline, &[]).into_iter().find(|tool| tool.spec().id.tool == ability).unwrap();
+        let grant = grant(&offline, tool.as_ref(), &arguments);
+        tool.call(arguments.clone(), grant, &Progress::default()).await.unwrap();
+    }
+    let output = match when {
+        "later" => drained(&cloud).await.unwrap(),
+        _ => {
+            let grant = grant(&cloud, tool.as_ref(), &arguments);
+            tool.call(arguments, grant, &Progress::default()).await.unwrap()
+        }
+    };
     println!("\nwrites {} {}", death.n_writes.load(Ordering::SeqCst), output.attachments.len());
 }
 
+/// What came of the only task that waits.
+async fn drained(cloud: &Arc<Cloud>) -> Result<Output, crate::tool::ToolError> {
+    let tasks = cloud.tasks.tasks().await.unwrap();
+    let task = tasks.into_iter().find(|task| task.state == State::Waiting).unwrap();
+    let (tool, arguments) = waiting(cloud, task, &[]).unwrap();
+    let arguments: Value = serde_json::from_str(&arguments).unwrap();
+    let grant = grant(cloud, tool.as_ref(), &arguments);
+    tool.call(arguments, grant, &Progress::default()).await
+}
+
 /// What became of a delegation that died at this write; the number of writes when it did not die.
-async fn run(ability: Ability, at: usize, side: &str) -> Option<usize> {
+async fn run(ability: Ability, at: usize, side: &str, when: &str) -> Option<usize> {
     let folder = tempfile::tempdir().unwrap();
     let (path, mock) = (folder.path().join("s.sqlite"), Mock::start(0).unwrap());
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "agent::cloud::crashes::child_that_delegates_until_it_is_killed", "--nocapture"])
-        .env(CHILD, format!("{}#{}#{ability}#{at}#{side}", path.display(), mock.url()))
+        .env(CHILD, format!("{}#{}#{ability}#{at}#{side}#{when}", path.display(), mock.url()))
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -189,7 +212,7 @@ async fn run(ability: Ability, at: usize, side: &str) -> Option<usize> {
     assert_eq!(n_writes.is_some(), child.status.success(), "{printed}\n{}", String::from_utf8_lossy(&child.stderr));
     let nobody = Death { n_writes: AtomicUsize::new(0), at: 0, is_after: false };
     let cloud = cloud(&path, &mock.url(), Arc::new(nobody)).await;
-    let place = format!("{ability}, {side} write {at}");
+    let place = format!("{ability} {when}, {side} write {at}");
 
     // The next start, once the lease is over.
     cloud.tasks.recover(SystemTime::now() + 2 * LEASE).await.unwrap();
@@ -203,6 +226,13 @@ async fn run(ability: Ability, at: usize, side: &str) -> Option<usize> {
     let spent = async || cloud.tasks.spent("", &cloud.world.clock.today()).await.unwrap().day;
     let state = found.first().map_or(State::Failed, |task| task.state);
     match (n_charged, state) {
+        // What waits is done by whoever comes next, once.
+        (0, State::Waiting) => {
+            assert_eq!(spent().await, Money::ZERO, "{place}");
+            drained(&cloud).await.unwrap();
+            assert_eq!(cloud.tasks.tasks().await.unwrap()[0].state, State::Done, "{place}");
+            assert_eq!(mock.store().charged().len(), 1, "{place}");
+        }
         (0, State::Failed) => assert_eq!(spent().await, Money::ZERO, "{place}"),
         (1, State::Done) => {
             let results = cloud.tasks.results(&found[0].id).await.unwrap();
@@ -226,15 +256,17 @@ async fn run(ability: Ability, at: usize, side: &str) -> Option<usize> {
 
 #[tokio::test]
 async fn a_kill_at_any_write_loses_nothing_and_pays_for_nothing_twice() {
-    let n_rounds = if std::env::var_os("OSSICLE_DEEP").is_some() { 35 } else { 3 };
-    for ability in [Ability::Image, Ability::Ask] {
-        let n_writes = run(ability, 0, "before").await.expect("nobody dies at write 0");
+    let n_rounds = if std::env::var_os("OSSICLE_DEEP").is_some() { 20 } else { 2 };
+    for (ability, when) in
+        [(Ability::Image, "now"), (Ability::Ask, "now"), (Ability::Image, "later"), (Ability::Ask, "later")]
+    {
+        let n_writes = run(ability, 0, "before", when).await.expect("nobody dies at write 0");
         assert!(n_writes >= 5, "{ability} writes {n_writes} times");
-        println!("{ability}: {} kills", n_rounds * n_writes * 2);
+        println!("{ability} {when}: {} kills", n_rounds * n_writes * 2);
         for _ in 0..n_rounds {
             for at in 1..=n_writes {
                 for side in ["before", "after"] {
-                    assert_eq!(run(ability, at, side).await, None, "{ability} {side} {at}");
+                    assert_eq!(run(ability, at, side, when).await, None, "{ability} {when} {side} {at}");
                 }
             }
         }

@@ -90,7 +90,12 @@ impl CloudTool {
 
     async fn paid(&self, arguments: &Value, grant: Grant) -> Result<Output, ToolError> {
         let cloud = &self.cloud;
-        let mut asked = self.asked(arguments, grant.destination())?;
+        // A call that could not be quoted is one that cannot be made: nobody was told where it goes.
+        let Some(destination) = grant.destination().map(str::to_owned) else {
+            let unsaid = || ToolError::Failed("nobody can say where it would go and what it would cost".into());
+            return Err(self.asked(arguments, self.destination()).err().unwrap_or_else(unsaid));
+        };
+        let mut asked = self.asked(arguments, Some(&destination))?;
         let makes_files = matches!(self.ability, Ability::Image | Ability::EditImage | Ability::Speak);
         if cloud.is_ephemeral && makes_files {
             return Err(ToolError::Failed(

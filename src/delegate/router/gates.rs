@@ -128,7 +128,8 @@ impl<'a> Gates<'a> {
     fn labels(&self) -> Gate {
         let gate = |verdict, reason| Gate { name: "1 policy and labels", verdict, reason };
         let least = self.above().map(|rung| self.label_at(rung)).min().unwrap_or(self.label);
-        if least >= Confidentiality::Secret && self.above().all(|rung| self.label_at(rung) > rung.max) {
+        let nobody_may = self.above().all(|rung| self.label_at(rung) > rung.max);
+        if least == Confidentiality::LocalOnly || least == Confidentiality::Secret && nobody_may {
             return gate(Verdict::Stay, format!("{least} never leaves the machine"));
         }
         let rule = self.state.rule;

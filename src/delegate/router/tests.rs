@@ -104,11 +104,23 @@ fn labels_and_policy_hold_back() {
     let careful = State { ladder: &careful, ..state };
     check(&Request { found: &found(Kind::Phone), ..image }, &careful, "unable local");
     check(&image, &careful, "go hosted");
-    // A rung that may see anything still sees no secret.
+    // A server of the user's own may see secrets, when they say so; and nobody what stays on this machine.
     let mut lax = ladder.clone();
     lax[1].max = Confidentiality::LocalOnly;
-    let ask = Request { tool: Some(Need::Ask), confidentiality: Confidentiality::Secret, ..line("x") };
-    check(&ask, &State { ladder: &lax, ..state }, "unable local");
+    let ask = |confidentiality| Request { tool: Some(Need::Ask), confidentiality, ..line("x") };
+    check(&ask(Confidentiality::Secret), &State { ladder: &lax, ..state }, "go organisation");
+    check(&ask(Confidentiality::LocalOnly), &State { ladder: &lax, ..state }, "unable local");
+    // Redaction may take out for one what another sees.
+    lax[1].label = Some(Confidentiality::Secret);
+    lax[1].max = Confidentiality::Personal;
+    lax[2].label = Some(Confidentiality::Public);
+    check(&ask(Confidentiality::Secret), &State { ladder: &lax, ..state }, "go hosted");
+    // Who was not there a moment ago is passed over, and waited for when nobody else is.
+    let mut down = ladder.clone();
+    down[1].is_down = true;
+    check(&ask(Confidentiality::Public), &State { ladder: &down, ..state }, "go hosted");
+    down[2].is_down = true;
+    check(&ask(Confidentiality::Public), &State { ladder: &down, ..state }, "wait organisation");
 }
 
 #[test]
