@@ -10,10 +10,10 @@ use crate::config::{self, ConfigError, Paths, Settings};
 use crate::delegate::Breaker;
 use crate::journal::tasks::{State, Task, TaskId};
 use crate::policy::{Approval, Approver, Pending};
+use crate::world::World;
 use async_trait::async_trait;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::task::JoinHandle;
 
 /// Nobody is asked meanwhile.
@@ -30,7 +30,7 @@ impl Approver for Nobody {
 pub(super) struct Meanwhile {
     settings: Settings,
     paths: Paths,
-    began: Instant,
+    world: World,
     /// Whether it is worth looking: not for a while after nobody was there.
     breaker: Breaker,
     running: Option<JoinHandle<Result<Vec<Drained>, ConfigError>>>,
@@ -40,8 +40,8 @@ pub(super) struct Meanwhile {
 
 impl Meanwhile {
     pub(super) fn new(settings: Settings, paths: Paths) -> Self {
-        let (began, breaker) = (Instant::now(), Breaker::default());
-        Self { settings, paths, began, breaker, running: None, waiting: HashSet::new() }
+        let (world, breaker) = (World::real(), Breaker::default());
+        Self { settings, paths, world, breaker, running: None, waiting: HashSet::new() }
     }
 
     /// What there is to tell before the next line of `session`; and what can be done is begun.
@@ -102,7 +102,7 @@ impl Meanwhile {
         };
         let done: Vec<_> = drained.into_iter().filter(|drained| drained.called.outcome == CallOutcome::Ok).collect();
         match done.is_empty() {
-            true => self.breaker.not_there(self.began.elapsed()),
+            true => self.breaker.not_there(self.world.clock.elapsed()),
             false => self.breaker.there(),
         }
         done.iter().for_each(|drained| {
@@ -132,7 +132,7 @@ impl Meanwhile {
     }
 
     fn begin(&mut self) {
-        if !self.breaker.is_closed(self.began.elapsed()) {
+        if !self.breaker.is_closed(self.world.clock.elapsed()) {
             return;
         }
         let (settings, paths) = (self.settings.clone(), self.paths.clone());

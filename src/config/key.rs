@@ -7,7 +7,7 @@ use crate::delegate::openai::Key;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long it may take: somebody may have to type a passphrase.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,11 +49,14 @@ fn printed(command: &[String]) -> Result<String, String> {
     };
     let stdout = read(child.stdout.take().map(|from| Box::new(from) as Box<dyn Read + Send>));
     let stderr = read(child.stderr.take().map(|from| Box::new(from) as Box<dyn Read + Send>));
-    let began = Instant::now();
+    let mut waited = Duration::ZERO;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < PATIENCE => thread::sleep(LOOK_EVERY),
+            Ok(None) if waited < PATIENCE => {
+                thread::sleep(LOOK_EVERY);
+                waited += LOOK_EVERY;
+            }
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();

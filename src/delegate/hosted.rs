@@ -19,6 +19,9 @@ const MAX_OUTPUT_TOKENS: u64 = 8192;
 /// What a question has beside its own words: instructions, and what the service adds.
 const MARGIN_TOKENS: u64 = 1000;
 
+/// Tokens of sound for a byte of text, at most: speech has about 1,250 a minute, and in one even the slowest say 300 letters.
+const SOUND_PER_BYTE: u64 = 4;
+
 /// Bytes of a spoken text.
 const MAX_SPEECH: usize = 64 << 20;
 
@@ -96,8 +99,13 @@ impl Hosted {
                 n_input_tokens: order.text.len() as u64 + MARGIN_TOKENS,
                 n_output_tokens: MAX_OUTPUT_TOKENS,
             }),
+            Ability::Speak => self.catalogue.estimate(&catalogue::Order::Text {
+                model,
+                n_input_tokens: order.text.len() as u64,
+                n_output_tokens: order.text.len() as u64 * SOUND_PER_BYTE,
+            }),
             // What their input costs is not known.
-            Ability::EditImage | Ability::See | Ability::Transcribe | Ability::Speak => None,
+            Ability::EditImage | Ability::See | Ability::Transcribe => None,
         }
     }
 
@@ -158,7 +166,8 @@ impl Hosted {
             }
         }
         let file = Media { name: "speech.wav".into(), media_type: "audio/wav".into(), bytes };
-        let cost = self.cost(model, None);
+        // Nobody says what it was.
+        let cost = self.cost(model, None).or_else(|| self.estimate(model, order));
         Ok(Delivery { text: String::new(), files: vec![file], cost, is_refusal: false })
     }
 

@@ -216,6 +216,8 @@ fn and_has_their_recordings_and_pictures_looked_at() {
     );
     call("cloud.edit_image", r#"{"image":"cat.png","prompt":"a hat on it"}"#).exits(0);
     assert_eq!(cloud.n_charged(), 3);
+    assert_eq!(call("cloud.speak", r#"{"text":"Good morning."}"#).exits(0).stdout, "saved as speech.wav\n");
+    assert_eq!(cloud.n_charged(), 4);
     let ran = call("cloud.see", r#"{"image":"/etc/passwd","question":"Who?"}"#).exits(1);
     assert!(ran.stderr.contains("no folder that was granted"), "{}", ran.stderr);
     assert!(call("cloud.see", r#"{"image":"dog.png","question":"Who?"}"#).exits(1).stderr.contains("dog.png"));
@@ -232,7 +234,7 @@ fn and_has_their_recordings_and_pictures_looked_at() {
     for words in ["harbour keys", "all my secrets", "cat.png", "talk.mp3"] {
         assert!(!received.contains(words), "{words} left");
     }
-    assert_eq!(cloud.n_charged(), 3);
+    assert_eq!(cloud.n_charged(), 4);
 }
 
 #[test]

@@ -171,12 +171,13 @@ fn dispatch(store: &mut Store, ask: &Ask<'_>) -> Reply {
 }
 
 /// The models that it has, by what they do.
-pub const MODELS: [(&str, &str, Option<&str>); 6] = [
+pub const MODELS: [(&str, &str, Option<&str>); 7] = [
     ("gpt-6.2-sol", "text", None),
     ("gpt-6-luna", "text", None),
     ("gpt-image-2.6-flare", "image", None),
     ("gpt-image-1.5", "image", Some("2026-12-01")),
     ("gpt-transcribe", "transcription", None),
+    ("gpt-4o-mini-tts", "speech", Some("2027-01-06")),
     ("mock-tts", "speech", None),
 ];
 
