@@ -157,10 +157,21 @@ impl Agent {
         events: &mut dyn EventSink,
         cancel: CancellationToken,
     ) -> Result<Answer, AgentError> {
+        self.ask_about(text, text, events, cancel).await
+    }
+
+    /// As [`Self::ask`], of a line that is not all the user's own: what they `typed` of it is, and nobody knows who wrote the rest.
+    pub async fn ask_about(
+        &mut self,
+        text: &str,
+        typed: &str,
+        events: &mut dyn EventSink,
+        cancel: CancellationToken,
+    ) -> Result<Answer, AgentError> {
         self.transcript.drop_finished_reasoning();
         let n_before = self.transcript.len();
         self.journal.append(Record::TurnStarted { text: text.to_owned() }).await?;
-        self.caller.provenance().heard(text);
+        self.caller.provenance().heard(typed);
         self.append_rendered(Message::user(text)).await?;
         events.event(Event::TurnStarted);
 

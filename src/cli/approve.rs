@@ -87,6 +87,11 @@ fn question(pending: &Pending) -> String {
     if !strangers.is_empty() {
         text += &format!("  after      reading what others wrote, by {}\n", terminal::line(&strangers.join(", ")));
     }
+    let kept: Vec<_> = pending.context().kept().collect();
+    if !kept.is_empty() {
+        let confidentiality = pending.context().confidentiality();
+        text += &format!("  after      reading what is {confidentiality}: {}\n", terminal::line(&kept.join(", ")));
+    }
     for (n, taken) in pending.argument().arguments.iter().enumerate() {
         let word = if n == 0 { "not yours" } else { "" };
         text += &format!("  {word:<10} {}\n", terminal::line(&taken.to_string()));

@@ -42,53 +42,65 @@ pub(super) async fn chat(flags: &args::Session, screen: &Screen) -> Result<(), F
     let (settings, paths) = session::settings(flags)?;
     let mut chat = Chat { screen: screen.clone(), settings, paths, approve: flags.approve };
     let mut editor = Editor::open((!chat.settings.ephemeral).then(|| chat.paths.history()), screen)?;
-    let mut session = chat.open().await?;
+    let session = chat.open().await?;
     chat.greet(&session.agent);
     let mut meanwhile = Meanwhile::new(chat.settings.clone(), chat.paths.clone());
-    let mut interrupted = false;
-    loop {
-        for news in meanwhile.look(session.agent.session_id()).await {
-            chat.screen.say(Ink::Green, &news);
-        }
-        // The editor blocks its thread until the line is complete.
-        let line = tokio::task::block_in_place(|| editor.line())?;
-        let next = match line {
-            Line::Typed(line) if line.trim().is_empty() => Next::Go,
-            Line::Typed(line) if line.trim() == "/cost" => chat.cost(&session.agent).await?,
-            Line::Typed(line) if line.starts_with('/') => chat.command(line.trim(), &session.agent),
-            Line::Typed(line) => chat.turn(&mut session.agent, &line).await?,
-            Line::Interrupted if interrupted => Next::Leave,
-            Line::Interrupted => {
-                chat.screen.say(Ink::Dim, "Ctrl-C again, or Ctrl-D, leaves.");
-                interrupted = true;
-                continue;
-            }
-            Line::Ended => Next::Leave,
-        };
-        interrupted = false;
-        match next {
-            Next::Go => {}
-            Next::New => {
-                // The old model is given back before the new one is loaded.
-                session.close().await;
-                session = chat.open().await?;
-                chat.greet(&session.agent);
-            }
-            Next::Leave => {
-                if meanwhile.is_busy() {
-                    chat.screen.say(Ink::Dim, "something that waited is just being done; Ctrl-C leaves at once");
-                }
-                for news in meanwhile.finish().await {
-                    chat.screen.say(Ink::Green, &news);
-                }
-                session.close().await;
-                return Ok(());
-            }
-        }
+    let ended = chat.converse(&mut editor, session, &mut meanwhile).await;
+    // However it ends: what is being paid for is waited for.
+    if meanwhile.is_busy() {
+        screen.say(Ink::Dim, "something that waited is just being done; Ctrl-C leaves at once");
     }
+    for news in meanwhile.finish().await {
+        screen.say(Ink::Green, &news);
+    }
+    ended
 }
 
 impl Chat {
+    /// Line after line, until the user leaves.
+    async fn converse(
+        &mut self,
+        editor: &mut Editor,
+        mut session: session::Open,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<(), Failure> {
+        let mut interrupted = false;
+        loop {
+            for news in meanwhile.look(&session.agent).await {
+                self.screen.say(Ink::Green, &news);
+            }
+            // The editor blocks its thread until the line is complete.
+            let line = tokio::task::block_in_place(|| editor.line())?;
+            let next = match line {
+                Line::Typed(line) if line.trim().is_empty() => Next::Go,
+                Line::Typed(line) if line.trim() == "/cost" => self.cost(&session.agent).await?,
+                Line::Typed(line) if line.starts_with('/') => self.command(line.trim(), &session.agent),
+                Line::Typed(line) => self.turn(&mut session.agent, &line).await?,
+                Line::Interrupted if interrupted => Next::Leave,
+                Line::Interrupted => {
+                    self.screen.say(Ink::Dim, "Ctrl-C again, or Ctrl-D, leaves.");
+                    interrupted = true;
+                    continue;
+                }
+                Line::Ended => Next::Leave,
+            };
+            interrupted = false;
+            match next {
+                Next::Go => {}
+                Next::New => {
+                    // The old model is given back before the new one is loaded.
+                    session.close().await;
+                    session = self.open().await?;
+                    self.greet(&session.agent);
+                }
+                Next::Leave => {
+                    session.close().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
     async fn open(&self) -> Result<session::Open, Failure> {
         session::open(self.settings.clone(), &self.paths, self.approve, &self.screen).await
     }
@@ -101,7 +113,7 @@ impl Chat {
     }
 
     async fn turn(&self, agent: &mut Agent, line: &str) -> Result<Next, Failure> {
-        let answer = match session::ask(agent, line, &mut self.screen.clone(), &self.screen).await {
+        let answer = match session::ask(agent, line, line, &mut self.screen.clone(), &self.screen).await {
             Ok(answer) => answer,
             Err(failure) => {
                 // The session is still usable; the next line may fare better.

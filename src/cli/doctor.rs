@@ -2,7 +2,7 @@
 
 use super::report::{Failure, exit};
 use super::{args, session, terminal};
-use crate::config::{self, ConfigError, McpServers, Paths, Settings};
+use crate::config::{self, CloudAccess, ConfigError, McpServers, Paths, Settings};
 use crate::delegate::catalogue::Catalogue;
 use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
@@ -87,20 +87,31 @@ fn servers(paths: &Paths) -> Result<String, ConfigError> {
     Ok(if names.is_empty() { "no servers".into() } else { names.join(", ") })
 }
 
-/// Whether hosted models are set up. Nothing is sent.
+/// Whether hosted models, and servers of the user's own, are set up. Nothing is sent.
 fn hosted(settings: &Settings) -> Result<String, String> {
-    let access = config::cloud_access(&settings.cloud)?;
-    let as_of = Catalogue::embedded().as_of;
-    let Some(access) = access else { return Ok("not set up: OPENAI_API_KEY is not set".into()) };
-    match access.is_in_the_clear() {
-        true => Err(format!(
-            "{}: the key would go there unencrypted; use https, or a server on this machine",
-            access.endpoint
-        )),
-        false => {
+    let mut found = Vec::new();
+    for server in &settings.cloud.server {
+        let access = config::server_access(server)?;
+        found.push(format!("{}: {}", server.name, in_the_open(&access)?));
+    }
+    match config::cloud_access(&settings.cloud)? {
+        Some(access) => {
+            let (endpoint, as_of) = (in_the_open(&access)?, Catalogue::embedded().as_of);
             let compare = "`ossicle cloud models --check` compares the models known here";
-            Ok(format!("{}; {compare} ({as_of})", access.endpoint))
+            found.push(format!("{endpoint}; {compare} ({as_of})"));
         }
+        None if found.is_empty() => return Ok("not set up: OPENAI_API_KEY is not set".into()),
+        None => {}
+    }
+    Ok(found.join("; "))
+}
+
+/// Where it is, unless the key could be read on its way there.
+fn in_the_open(access: &CloudAccess) -> Result<String, String> {
+    let endpoint = access.endpoint.to_string();
+    match access.is_in_the_clear() {
+        true => Err(format!("{endpoint}: the key would go there unencrypted; use https, or a server on this machine")),
+        false => Ok(endpoint),
     }
 }
 

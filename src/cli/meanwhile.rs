@@ -4,8 +4,8 @@
 //! `ossicle cloud queue drain`. Start at [`Meanwhile::look`].
 
 use super::terminal;
-use crate::agent::CallOutcome;
 use crate::agent::cloud::{self, Drained};
+use crate::agent::{Agent, CallOutcome};
 use crate::config::{self, ConfigError, Paths, Settings};
 use crate::delegate::Breaker;
 use crate::journal::tasks::{State, Task, TaskId};
@@ -44,15 +44,17 @@ impl Meanwhile {
         Self { settings, paths, world, breaker, running: None, waiting: HashSet::new() }
     }
 
-    /// What there is to tell before the next line of `session`; and what can be done is begun.
-    pub(super) async fn look(&mut self, session: &str) -> Vec<String> {
-        if self.settings.ephemeral || self.settings.offline {
+    /// What there is to tell before the next line of a session; and what can be done is begun. A session without tools of hosted
+    /// models has nothing done by them either.
+    pub(super) async fn look(&mut self, agent: &Agent) -> Vec<String> {
+        let delegates = agent.toolbox().iter().any(|tool| tool.spec().id.package == "cloud");
+        if self.settings.ephemeral || self.settings.offline || !delegates {
             return Vec::new();
         }
         let mut news = self.ended().await;
         match self.tasks().await {
             Ok(tasks) => {
-                news.extend(self.changed(&tasks, session));
+                news.extend(self.changed(&tasks, agent.session_id()));
                 if self.running.is_none() && tasks.iter().any(|task| task.state == State::Waiting) {
                     self.begin();
                 }

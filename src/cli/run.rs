@@ -16,6 +16,8 @@ const LIMIT: u64 = 16 * 1024 * 1024;
 
 pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen) -> Result<(), Failure> {
     let prompt = prompt(run.prompt.as_deref(), io::stdin().is_terminal(), io::stdin(), screen)?;
+    // A prompt that was piped in is the user's; what was piped in beside one need not be.
+    let typed = run.prompt.as_deref().filter(|typed| *typed != "-").unwrap_or(&prompt);
     let (mut settings, paths) = session::settings(flags)?;
     let form = run.output_schema.as_deref().map(Form::read).transpose()?;
     settings.output_schema = form.as_ref().map(|form| form.schema.clone());
@@ -25,14 +27,14 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
         // Stdout is the lines' alone.
         screen.give_up_stdout();
         let mut lines = JsonLines::new(io::stdout(), screen, agent.session_id());
-        let answer = session::ask(agent, &prompt, &mut lines, screen).await;
+        let answer = session::ask(agent, &prompt, typed, &mut lines, screen).await;
         let kept = keep(run, &answer);
         let answer = answer.and_then(|answer| fitting(form.as_ref(), answer));
         let end = lines.end(answer)?;
         kept?;
         end
     } else {
-        let answer = session::ask(agent, &prompt, &mut screen.clone(), screen).await;
+        let answer = session::ask(agent, &prompt, typed, &mut screen.clone(), screen).await;
         let kept = keep(run, &answer);
         let answer = fitting(form.as_ref(), answer?)?;
         screen.answer(&answer.text)?;

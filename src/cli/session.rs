@@ -62,16 +62,17 @@ pub(super) async fn open(
     Ok(Open { agent, servers })
 }
 
-/// One turn, which Ctrl-C stops.
+/// One turn, which Ctrl-C stops, about a line of which the user `typed` so much.
 pub(super) async fn ask(
     agent: &mut Agent,
     text: &str,
+    typed: &str,
     events: &mut dyn EventSink,
     screen: &Screen,
 ) -> Result<Answer, Failure> {
     let cancel = CancellationToken::new();
     *running_turn() = Some(cancel.clone());
-    let answer = agent.ask(text, events, cancel).await;
+    let answer = agent.ask_about(text, typed, events, cancel).await;
     *running_turn() = None;
     screen.settle();
     Ok(answer?)

@@ -97,8 +97,12 @@ fn access(settings: &CloudSettings, environment: &BTreeMap<String, String>) -> R
     Ok(Some(CloudAccess { endpoint, key: Arc::new(key), has_key, account, models: settings.models.clone() }))
 }
 
-/// The way to a server of the user's own.
-fn server_access(server: &ServerSettings, environment: &BTreeMap<String, String>) -> Result<CloudAccess, String> {
+/// The way to a server of the user's own. The error says what is wrong with it.
+pub fn server_access(server: &ServerSettings) -> Result<CloudAccess, String> {
+    own_access(server, &environment())
+}
+
+fn own_access(server: &ServerSettings, environment: &BTreeMap<String, String>) -> Result<CloudAccess, String> {
     let ServerSettings { name, base_url, key_env, models } = server;
     let key = match key_env {
         Some(variable) => {
@@ -160,7 +164,7 @@ pub(super) fn cloud(
     policy: &Policy,
     session: &str,
 ) -> Result<Option<Arc<Cloud>>, ConfigError> {
-    let ladder = ladder(settings, egress, world)?;
+    let ladder = ladder(settings, egress, world, policy)?;
     if ladder.is_empty() {
         return Ok(None);
     }
@@ -173,13 +177,14 @@ pub(super) fn cloud(
 /// What hosted models are called among those who are asked.
 const HOSTED: &str = "hosted";
 
-/// Who does what the local model cannot, the user's own servers first; without a way out they only say what it would cost.
+/// Who does what the local model cannot, the user's own servers first, which cost nothing where the policy knows them as such.
+/// Without a way out they only say what it would cost.
 pub(super) fn ladder(
     settings: &Settings,
     egress: Option<&Egress>,
     world: &World,
+    policy: &Policy,
 ) -> Result<Vec<Provider>, ConfigError> {
-    let environment = environment();
     let mut ladder: Vec<Provider> = Vec::new();
     let mut add = |name: &str, access: CloudAccess, is_own: bool| {
         let (host, client) = (host_pattern(&access)?, egress.map(|egress| access.client(egress.clone(), world)));
@@ -189,14 +194,17 @@ pub(super) fn ladder(
             return Err(ConfigError::Cloud(format!("`{name}` cannot be added: {problem}")));
         }
         let hosted = match is_own {
-            true => Hosted::of_ones_own(client, access.host(), access.models),
+            true => {
+                let is_free = policy.egress().own(&host.to_string()).is_some();
+                Hosted::of_ones_own(client, access.host(), access.models, is_free)
+            }
             false => Hosted::new(client, access.host(), Catalogue::embedded(), access.models),
         };
         ladder.push(Provider { name: name.into(), delegate: Arc::new(hosted), host });
         Ok(())
     };
     for server in &settings.cloud.server {
-        add(&server.name, server_access(server, &environment).map_err(ConfigError::Cloud)?, true)?;
+        add(&server.name, server_access(server).map_err(ConfigError::Cloud)?, true)?;
     }
     if let Some(access) = cloud_access(&settings.cloud).map_err(ConfigError::Cloud)? {
         add(HOSTED, access, false)?;

@@ -6,11 +6,15 @@
 use crate::delegate::openai::Key;
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// How long it may take: somebody may have to type a passphrase.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may print after its end.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// Between two looks at whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -39,16 +43,8 @@ fn printed(command: &[String]) -> Result<String, String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| wrong(format!("cannot be started: {error}")))?;
-    let read = |from: Option<Box<dyn Read + Send>>| {
-        thread::spawn(move || {
-            let mut text = Vec::new();
-            // What breaks off is judged by what came.
-            let _ = from.map(|from| from.take(MAX_KEY).read_to_end(&mut text));
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    };
-    let stdout = read(child.stdout.take().map(|from| Box::new(from) as Box<dyn Read + Send>));
-    let stderr = read(child.stderr.take().map(|from| Box::new(from) as Box<dyn Read + Send>));
+    let stdout = Heard::from(child.stdout.take());
+    let stderr = Heard::from(child.stderr.take());
     let mut waited = Duration::ZERO;
     let status = loop {
         match child.try_wait() {
@@ -66,12 +62,40 @@ fn printed(command: &[String]) -> Result<String, String> {
         }
     };
     if !status.success() {
-        let mut said = stderr.join().unwrap_or_default().trim().to_owned();
+        let mut said = stderr.text().trim().to_owned();
         said.truncate(said.floor_char_boundary(MAX_COMPLAINT));
         return Err(wrong(format!("gave no key ({status}) {said}")));
     }
-    let printed = stdout.join().unwrap_or_default();
-    Ok(printed.lines().next().unwrap_or_default().to_owned())
+    Ok(stdout.text().lines().next().unwrap_or_default().to_owned())
+}
+
+/// What comes out of a pipe, read beside whatever else happens.
+struct Heard(Arc<Mutex<Vec<u8>>>, JoinHandle<()>);
+
+impl Heard {
+    fn from(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let heard = bytes.clone();
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; 512];
+            let mut pipe = pipe.map(|pipe| pipe.take(MAX_KEY));
+            // What breaks off is judged by what came.
+            while let Some(n) = pipe.as_mut().and_then(|pipe| pipe.read(&mut chunk).ok()).filter(|n| *n > 0) {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..n]);
+            }
+        });
+        Self(bytes, reader)
+    }
+
+    /// All of it, or what came by now: a program may leave something running that holds its pipes open.
+    fn text(&self) -> String {
+        let mut waited = Duration::ZERO;
+        while !self.1.is_finished() && waited < AFTER {
+            thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+        }
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -90,8 +114,12 @@ mod tests {
         assert!(error.contains("gave no key") && error.contains("the store is locked"), "{error}");
         let error = printed(&["no-such-program-here".to_owned()]).unwrap_err();
         assert!(error.contains("cannot be started"), "{error}");
-        // One that prints without end is cut off, and its pipe is closed.
-        assert!(sh("yes | head -c 100000; exit 1").is_err());
+        // Of one that prints without end the beginning is taken, and its pipe is closed.
+        let error = sh("tr '\\0' x < /dev/zero; exit 1").unwrap_err();
+        assert!(error.contains("gave no key"), "{error}");
+        assert_eq!(sh("head -c 9000 /dev/zero | tr '\\0' x").map(|key| key.len()), Ok(4096));
+        // One that leaves something running is not waited for.
+        assert_eq!(sh("sleep 30 & echo sk-2"), Ok("sk-2".into()));
         assert!(key(&[]).is_err());
     }
 }

@@ -20,7 +20,7 @@ mod terminal;
 mod wiring;
 
 pub use browser::{BrowserSettings, SearchEngine, browser};
-pub use cloud::{CloudAccess, CloudSettings, ServerSettings, cloud_access, hosted_client, tasks};
+pub use cloud::{CloudAccess, CloudSettings, ServerSettings, cloud_access, hosted_client, server_access, tasks};
 pub use file::Settings;
 pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};

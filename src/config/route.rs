@@ -24,7 +24,7 @@ pub async fn route(settings: &Settings, paths: &Paths, words: &str) -> Result<Ro
     let found = redactor(Rules::all())?.redact(words, &mut Placeholders::new()).found;
     let n_tokens = words.len() as u64 / BYTES_PER_TOKEN;
     let request = Request { redacted: Some(&redacted.text), found: &found, n_tokens, ..Request::line(words) };
-    let providers = ladder(settings, None, &World::real())?;
+    let providers = ladder(settings, None, &World::real(), &policy)?;
     let left = left(settings, paths, &policy).await?;
     let asked = |need: Option<Need>| {
         let ability = need.and_then(ability).unwrap_or(Ability::Ask);
@@ -32,18 +32,20 @@ pub async fn route(settings: &Settings, paths: &Paths, words: &str) -> Result<Ro
         let (answer, rule) = policy.ruling(&Question::about(&tool, Effect::Cloud));
         let above = providers.iter().map(|provider| {
             let host = provider.host.to_string();
-            let own = policy.egress().own(&host);
-            // The user's own server sees the words as they are, as far as the policy lets it.
-            let leaves = if own.is_some() { words } else { &redacted.text };
-            let offer = provider.delegate.offer(&Order::new(ability, leaves)).ok();
+            let hidden = policy.egress().redact_for(&host);
+            let left = found.iter().map(|found| found.kind).filter(|kind| !hidden.has(*kind));
+            let redactor = Redactor::new(hidden.clone(), &known).ok();
+            let sees = redactor.map(|redactor| redactor.redact(words, &mut Placeholders::new()).text);
+            let offer = provider.delegate.offer(&Order::new(ability, words)).ok();
             Rung {
+                sees,
                 name: provider.name.clone(),
                 abilities: provider.delegate.abilities().into_iter().map(Need::from).collect(),
                 context: u64::MAX,
-                max: own.unwrap_or(Confidentiality::Personal),
-                is_redacted: own.is_none(),
+                max: policy.egress().own(&host).unwrap_or(Confidentiality::Personal),
+                is_redacted: hidden != Rules::default(),
                 price: offer.and_then(|offer| offer.cost).map(Money::micro_dollars),
-                label: None,
+                label: Some(Confidentiality::of(left)),
                 is_down: false,
             }
         });

@@ -40,8 +40,10 @@ pub struct Hosted {
     catalogue: Catalogue,
     models: Models,
     host: String,
-    /// A server of the user's own: it costs nothing, and has no conversations that a crash could be cleared up by.
+    /// A server of the user's own: it has no conversations that a crash could be cleared up by.
     is_own: bool,
+    /// Whether it costs nothing.
+    is_free: bool,
 }
 
 impl Ability {
@@ -60,12 +62,12 @@ impl Ability {
 impl Hosted {
     /// Orders go through `client` to the host of this name; without one nothing is sent.
     pub fn new(client: Option<OpenAi>, host: String, catalogue: Catalogue, models: Models) -> Self {
-        Self { client, catalogue, models, host, is_own: false }
+        Self { client, catalogue, models, host, is_own: false, is_free: false }
     }
 
-    /// The same for a server of the user's own, with these models and no others.
-    pub fn of_ones_own(client: Option<OpenAi>, host: String, models: Models) -> Self {
-        Self { is_own: true, ..Self::new(client, host, Catalogue::embedded(), models) }
+    /// The same for a server of the user's own, with these models and no others. What one costs that is not free nobody knows.
+    pub fn of_ones_own(client: Option<OpenAi>, host: String, models: Models, is_free: bool) -> Self {
+        Self { is_own: true, is_free, ..Self::new(client, host, Catalogue::embedded(), models) }
     }
 
     fn client(&self) -> Result<&OpenAi, OpenAiError> {
@@ -88,7 +90,7 @@ impl Hosted {
 
     fn estimate(&self, model: &str, order: &Order) -> Option<Money> {
         if self.is_own {
-            return Some(Money::ZERO);
+            return self.is_free.then_some(Money::ZERO);
         }
         let (size, quality) = picture(order);
         match order.ability {
@@ -111,7 +113,7 @@ impl Hosted {
 
     fn cost(&self, model: &str, usage: Option<&Usage>) -> Option<Money> {
         match self.is_own {
-            true => Some(Money::ZERO),
+            true => self.is_free.then_some(Money::ZERO),
             false => usage.and_then(|usage| self.catalogue.cost(model, usage)),
         }
     }
@@ -270,6 +272,7 @@ fn explained(error: &OpenAiError) -> DelegateError {
         OpenAiError::NotSent(EgressError::NotConnected { .. }) => DelegateError::Unreachable(words),
         OpenAiError::Policy { .. } => DelegateError::Forbidden(words),
         OpenAiError::Key { .. }
+        | OpenAiError::NoKey { .. }
         | OpenAiError::Quota { .. }
         | OpenAiError::RateLimited { .. }
         | OpenAiError::Unavailable { .. } => DelegateError::Unserved(words),

@@ -29,6 +29,11 @@ impl Budget {
         self.unknown_price.unwrap_or(Answer::Ask)
     }
 
+    /// Whether it sets any limit.
+    pub(super) fn limits_anything(&self) -> bool {
+        self.per_call.or(self.per_task).or(self.per_day).is_some()
+    }
+
     /// This one made stricter by another: the lower limits, the stricter answer. What the other does not speak of stays.
     pub(super) fn joined(&self, other: &Self) -> Self {
         let lower = |one: Option<Money>, other: Option<Money>| one.into_iter().chain(other).min();

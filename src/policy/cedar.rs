@@ -13,7 +13,7 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -51,7 +51,11 @@ impl<'a> Question<'a> {
 
 /// What decides.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Statements(PolicySet);
+pub(super) struct Statements {
+    set: PolicySet,
+    /// The file of each rule that was written in Cedar.
+    files: BTreeMap<String, String>,
+}
 
 const CALL: &str = "call";
 const UNATTENDED: &str = "unattended";
@@ -74,7 +78,7 @@ impl Statements {
                 set.add(statement.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
             }
         }
-        Ok(Self(set))
+        Ok(Self { set, ..Self::default() })
     }
 
     /// Those that somebody wrote in Cedar; each must fit the [`SCHEMA`]. One is known by its `@id("...")`, else by its place.
@@ -97,23 +101,28 @@ impl Statements {
                 "a template decides nothing: write whole statements, without ?principal and ?resource".into(),
             ));
         }
-        let mut named = PolicySet::new();
+        let (mut named, mut files) = (PolicySet::new(), BTreeMap::new());
         for statement in set.policies() {
             // The parser counts them: `policy0`.
             let place = statement.id().to_string().trim_start_matches("policy").parse().map_or(0, |n: usize| n + 1);
             let id = statement.annotation("id").map_or_else(|| format!("{name}#{place}"), str::to_owned);
+            if id.is_empty() || id == DEFAULT_RULE || files.insert(id.clone(), name.to_owned()).is_some() {
+                let message =
+                    format!("`{id}` cannot name a statement: names are unique, not empty and not `{DEFAULT_RULE}`");
+                return Err(plain(message));
+            }
             let kind = if statement.effect() == cedar_policy::Effect::Permit { PERMIT } else { FORBID };
-            let added = named.add(statement.new_id(PolicyId::new(format!("{kind}{id}"))));
-            added.map_err(|_| plain(format!("two statements are called `{id}`: names are unique")))?;
+            let renamed = statement.new_id(PolicyId::new(format!("{kind}{id}")));
+            named.add(renamed).map_err(|error| plain(error.to_string()))?;
         }
-        Ok(Self(named))
+        Ok(Self { set: named, files })
     }
 
     /// Both. An error names a rule that both have.
     pub(super) fn joined(&self, other: &Self) -> Result<Self, String> {
         let own = self.rules();
-        let mut set = self.0.clone();
-        for statement in other.0.policies() {
+        let mut set = self.set.clone();
+        for statement in other.set.policies() {
             let id = rule_of(statement.id());
             let twice = || format!("two rules are called `{id}`: names are unique");
             if own.contains(id) {
@@ -121,28 +130,36 @@ impl Statements {
             }
             set.add(statement.clone()).map_err(|_| twice())?;
         }
-        Ok(Self(set))
+        let mut files = self.files.clone();
+        files.extend(other.files.clone());
+        Ok(Self { set, files })
     }
 
     /// The names of the rules.
     fn rules(&self) -> HashSet<&str> {
-        self.0.policies().map(|statement| rule_of(statement.id())).collect()
+        self.set.policies().map(|statement| rule_of(statement.id())).collect()
     }
 
     /// The same where the rules mean other places.
     pub(super) fn placed(&self, rules: &[Rule]) -> Self {
         let own: HashSet<&str> = rules.iter().map(Rule::id).collect();
-        let others = self.0.policies().filter(|statement| !own.contains(rule_of(statement.id()))).cloned();
-        let others = Self(PolicySet::from_policies(others).unwrap_or_default());
+        let others = self.set.policies().filter(|statement| !own.contains(rule_of(statement.id()))).cloned();
+        let set = PolicySet::from_policies(others).unwrap_or_default();
+        let others = Self { set, files: self.files.clone() };
         // They were put into Cedar before. Were it not so, nothing would be allowed.
         Self::of(rules).and_then(|rules| rules.joined(&others)).unwrap_or_default()
     }
 
     /// All but those of one rule.
     pub(super) fn without(&self, rule: &str) -> Self {
-        let kept = self.0.policies().filter(|statement| rule_of(statement.id()) != rule).cloned();
+        let kept = self.set.policies().filter(|statement| rule_of(statement.id()) != rule).cloned();
         // They were a set before.
-        Self(PolicySet::from_policies(kept).unwrap_or_default())
+        Self { set: PolicySet::from_policies(kept).unwrap_or_default(), files: self.files.clone() }
+    }
+
+    /// The file of a rule that was written in Cedar.
+    pub(super) fn file_of(&self, rule: &str) -> Option<&str> {
+        self.files.get(rule).map(String::as_str)
     }
 
     /// How many there are that stand for themselves, an ask being one.
@@ -163,17 +180,15 @@ impl Statements {
     }
 
     fn one_answer(&self, asked: &Asked) -> (Answer, String) {
-        let denied = || (Answer::Deny, DEFAULT_RULE.to_owned());
-        let Some(unattended) = asked.of(UNATTENDED, &self.0) else { return denied() };
-        if unattended.decision() == Decision::Allow {
-            return (Answer::Allow, first(&unattended).unwrap_or(DEFAULT_RULE.into()));
+        let ruled = |answer, rule: Option<String>| (answer, rule.unwrap_or_else(|| DEFAULT_RULE.to_owned()));
+        let Some(call) = asked.of(CALL, &self.set) else { return ruled(Answer::Deny, None) };
+        if call.decision() == Decision::Deny {
+            return ruled(Answer::Deny, first(&call));
         }
-        let Some(call) = asked.of(CALL, &self.0) else { return denied() };
-        match call.decision() {
-            Decision::Allow => {
-                (Answer::Ask, first(&unattended).or_else(|| first(&call)).unwrap_or(DEFAULT_RULE.into()))
-            }
-            Decision::Deny => (Answer::Deny, first(&call).unwrap_or(DEFAULT_RULE.into())),
+        let Some(unattended) = asked.of(UNATTENDED, &self.set) else { return ruled(Answer::Deny, None) };
+        match unattended.decision() {
+            Decision::Allow => ruled(Answer::Allow, first(&unattended)),
+            Decision::Deny => ruled(Answer::Ask, first(&unattended).or_else(|| first(&call))),
         }
     }
 
@@ -191,13 +206,13 @@ impl Statements {
             };
             Some((rule_of(statement.id()).to_owned(), answer))
         };
-        self.0.policies().filter_map(alone).collect()
+        self.set.policies().filter_map(alone).collect()
     }
 
     /// Whether one of them forbids every call of a package, whoever makes it and whatever it does.
     pub(super) fn forbid_all_of(&self, package: &str) -> bool {
         let package = uid(&PACKAGE, package);
-        self.0.policies().any(|statement| {
+        self.set.policies().any(|statement| {
             use cedar_policy::{ActionConstraint, PrincipalConstraint, ResourceConstraint};
             let of_call = match statement.action_constraint() {
                 ActionConstraint::Any => true,

@@ -40,24 +40,28 @@ impl Default for EgressRules {
 }
 
 impl EgressRules {
-    /// Those of a policy that leaves it to others.
-    pub(super) fn of_nothing() -> Self {
-        Self { never_send: Vec::new(), redact: Rules::default(), ..Self::default() }
-    }
-
     /// Whether what is as confidential as this stays here rather than go to that host, where there is one.
-    pub(super) fn keeps(&self, confidentiality: Confidentiality, destination: Option<&str>) -> bool {
+    pub fn keeps(&self, confidentiality: Confidentiality, destination: Option<&str>) -> bool {
         let is_trusted = destination.and_then(|host| self.own(host)).is_some_and(|up_to| confidentiality <= up_to);
-        !is_trusted && self.never_send.iter().any(|least| confidentiality >= *least)
+        let is_kept = self.never_send.iter().any(|least| confidentiality >= *least);
+        confidentiality == Confidentiality::LocalOnly || is_kept && !is_trusted
     }
 
-    /// How confidential what goes to this host as it is may be, when it is one of the user's own; all policies must say so.
+    /// How confidential what goes to this host as it is may be, when it is one of the user's own: the policy itself must say so,
+    /// and those above it can lower it.
     pub fn own(&self, host: &str) -> Option<Confidentiality> {
-        let layers = std::iter::once(self).chain(self.above.iter().map(Arc::as_ref));
-        let said = layers
-            .filter_map(|rules| rules.own.as_ref())
-            .map(|own| own.iter().filter(|(pattern, _)| pattern.matches(host)).map(|(_, up_to)| *up_to).max());
-        said.reduce(|one, other| one.zip(other).map(|(one, other)| one.min(other))).flatten()
+        self.own.as_ref()?;
+        self.said_of(host).flatten()
+    }
+
+    /// What is said of a host that may be the user's own; `None` where no policy speaks of such.
+    fn said_of(&self, host: &str) -> Option<Option<Confidentiality>> {
+        let matching = |own: &Vec<(HostPattern, Confidentiality)>| {
+            own.iter().filter(|(pattern, _)| pattern.matches(host)).map(|(_, up_to)| *up_to).max()
+        };
+        let here = self.own.as_ref().map(matching);
+        let said = here.into_iter().chain(self.above.iter().filter_map(|other| other.said_of(host)));
+        said.reduce(|one, other| one.zip(other).map(|(one, other)| one.min(other)))
     }
 
     /// What is taken out of a text before it goes to this host.

@@ -1,7 +1,10 @@
 //! The answer to a call: [`Decision`], and the [`Grant`] that none but policy can make.
 
 use super::standing::{Approvals, Standing};
-use super::{Answer, Call, Effect, HostPattern, Label, Policy, Question, Quote, Reach, Taint, ToolId, normal_host};
+use super::{
+    Answer, Call, Confidentiality, Effect, HostPattern, Label, Money, Policy, Question, Quote, Reach, Taint, ToolId,
+    normal_host,
+};
 use async_trait::async_trait;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -81,9 +84,12 @@ impl Capabilities {
 /// fn forged(tool: ToolId) -> Grant {
 ///     let (effect, capabilities) = (Effect::Pure, Capabilities::default());
 ///     let (policy, reach, context) = (Default::default(), Default::default(), Default::default());
-///     let (argument, destination, seen) = (Default::default(), None, Default::default());
-///     let (rule, approved) = ("mine".into(), true);
-///     Grant { tool, effect, capabilities, rule, approved, policy, reach, context, argument, destination, seen }
+///     let (argument, confidentiality, cost) = (Default::default(), Default::default(), None);
+///     let (destination, seen, rule, approved) = (None, Default::default(), "mine".into(), true);
+///     Grant {
+///         tool, effect, capabilities, rule, approved, policy, reach, context, argument, confidentiality, cost, destination,
+///         seen,
+///     }
 /// }
 /// ```
 /// none from a call that nobody decided:
@@ -122,6 +128,9 @@ pub struct Grant {
     context: Label,
     /// What the arguments were taken from.
     argument: Taint,
+    /// Of what leaves with it, and what that costs at most.
+    confidentiality: Confidentiality,
+    cost: Option<Money>,
     /// Where it goes and nowhere else, when that was said in its quote.
     destination: Option<String>,
     /// What the call has read so far, by the marks of what it opened.
@@ -134,7 +143,22 @@ impl Grant {
         let (tool, rule, effect) = (call.tool.clone(), rule.to_owned(), call.effect);
         let (context, argument, seen) = (call.context.clone(), call.argument.clone(), Arc::default());
         let destination = call.quote.map(|quote| quote.destination.clone());
-        Self { tool, effect, capabilities, rule, approved: false, reach, policy, context, argument, destination, seen }
+        let (confidentiality, cost) = (call.confidentiality(), call.cost());
+        Self {
+            tool,
+            effect,
+            capabilities,
+            rule,
+            approved: false,
+            reach,
+            policy,
+            context,
+            argument,
+            confidentiality,
+            cost,
+            destination,
+            seen,
+        }
     }
 
     /// The tool it was given for. A tool refuses a grant of another.
@@ -209,7 +233,8 @@ impl Grant {
     /// What the policy says to what the call does under this grant. A yes to the call is a yes to what it named.
     fn settled(&self, reach: &Reach, is_named: bool, what: &dyn fmt::Display) -> Result<(), String> {
         let (context, argument) = (self.context.integrity(), self.argument.label.integrity());
-        let question = Question { reach, context, argument, ..Question::about(&self.tool, self.effect) };
+        let (tool, effect, confidentiality, cost) = (&self.tool, self.effect, self.confidentiality, self.cost);
+        let question = Question { tool, effect, reach, context, argument, confidentiality, cost };
         match self.policy.ruling(&question) {
             (Answer::Allow, _) => Ok(()),
             (Answer::Ask, _) if self.approved && is_named => Ok(()),

@@ -126,6 +126,9 @@ impl fmt::Display for Effect {
     }
 }
 
+/// What the packages of MCP servers begin with. Whatever such a server says of its tools, something may leave with their calls.
+pub const BORROWED: &str = "mcp__";
+
 /// What decides where something is too confidential to leave.
 const NEVER_SEND: &str = "egress.never_send";
 
@@ -201,8 +204,13 @@ impl Call<'_> {
             context: self.context.integrity(),
             argument: self.argument.label.integrity(),
             confidentiality: self.confidentiality(),
-            cost: self.quote.map_or(Some(Money::ZERO), |quote| quote.cost),
+            cost: self.cost(),
         }
+    }
+
+    /// What it costs at most; `None` when nobody knows.
+    fn cost(&self) -> Option<Money> {
+        self.quote.map_or(Some(Money::ZERO), |quote| quote.cost)
     }
 }
 
@@ -253,11 +261,18 @@ impl Policy {
             statements: Arc::new(Statements::parse(name, text)?),
             marks: Arc::default(),
             principal: Arc::default(),
-            egress: Arc::new(EgressRules::of_nothing()),
+            egress: Arc::default(),
             budget: Arc::default(),
             places: Arc::default(),
             above: Arc::new([]),
         })
+    }
+
+    /// The policy within another one's limits in money, of what may leave, and with its marks: for one in Cedar, which can say
+    /// nothing of these.
+    pub fn within_limits_of(mut self, other: &Self) -> Self {
+        (self.egress, self.budget, self.marks) = (other.egress.clone(), other.budget.clone(), other.marks.clone());
+        self
     }
 
     /// The policy with the statements of another, as if both were one file. An error names what both call theirs.
@@ -316,7 +331,12 @@ impl Policy {
     /// The policy made stricter by another: of two answers the stronger one holds, of two limits the lower. Nothing that this one
     /// forbids becomes allowed by it.
     pub fn under(mut self, other: Self) -> Self {
-        self.egress = Arc::new(self.egress.joined(&other.egress));
+        let mut egress = EgressRules::clone(&other.egress);
+        // Whoever limits money, and names no servers that cost nothing, means all servers.
+        if other.budget.limits_anything() {
+            egress.own.get_or_insert_default();
+        }
+        self.egress = Arc::new(self.egress.joined(&Arc::new(egress)));
         self.budget = Arc::new(self.budget.joined(&other.budget));
         self.marks = Arc::new(self.marks.joined(&other.marks));
         let other = other.acting(Principal::clone(&self.principal));
@@ -346,7 +366,7 @@ impl Policy {
 
     /// The one place where a call is allowed, asked about or denied.
     pub fn decide(&self, call: &Call<'_>) -> Decision {
-        let reach = call.targets.reach(call.arguments, &self.places);
+        let reach = self.reach(call);
         let (answer, rule) = self.judged(call, &reach);
         tracing::debug!(tool = %call.tool, effect = %call.effect, rule, answer = answer.as_str(), "decided");
         match answer {
@@ -362,8 +382,9 @@ impl Policy {
     /// The rules' answer, or what the budget and the rules of egress say of the call when that is stricter.
     fn judged(&self, call: &Call<'_>, reach: &Reach) -> (Answer, String) {
         // What is more confidential than what must not leave must not leave either.
-        let (leaves, destination) = (call.effect.leaves(), call.quote.map(|quote| quote.destination.as_str()));
-        if (leaves || destination.is_some()) && self.egress.keeps(call.confidentiality(), destination) {
+        let destination = call.quote.map(|quote| quote.destination.as_str());
+        let leaves = call.effect.leaves() || destination.is_some() || call.tool.package.starts_with(BORROWED);
+        if leaves && self.egress.keeps(call.confidentiality(), destination) {
             return (Answer::Deny, NEVER_SEND.into());
         }
         let ruling = self.ruling(&call.question(reach));
@@ -385,19 +406,33 @@ impl Policy {
 
     /// The rules that have a say in a call, each with its answer, and what would change it.
     pub fn explain(&self, call: &Call<'_>) -> Explained {
-        let reach = call.targets.reach(call.arguments, &self.places);
+        let reach = self.reach(call);
         let (answer, rule) = self.judged(call, &reach);
         let layers = std::iter::once(self).chain(self.above.iter());
         let rules = layers.flat_map(|policy| policy.speaking(&call.question(&reach))).collect();
-        let without = Self { statements: Arc::new(self.statements.without(&rule)), ..self.clone() };
+        let without = self.without(&rule);
         Explained { answer, rules, otherwise: without.judged(call, &reach), rule }
+    }
+
+    /// Where a call reaches: where its arguments say, and where its quote says that it goes.
+    fn reach(&self, call: &Call<'_>) -> Reach {
+        let mut reach = call.targets.reach(call.arguments, &self.places);
+        reach.hosts.extend(call.quote.map(|quote| normal_host(&quote.destination)));
+        reach
+    }
+
+    /// The policy without a rule, in each of its layers.
+    fn without(&self, rule: &str) -> Self {
+        let above = self.above.iter().map(|other| other.without(rule)).collect();
+        Self { statements: Arc::new(self.statements.without(rule)), above, ..self.clone() }
     }
 
     fn speaking(&self, question: &Question<'_>) -> Vec<Speaking> {
         let said = self.statements.speaking(&self.principal, question).into_iter();
         said.map(|(id, answer)| {
-            let line = self.rules.iter().find(|rule| rule.id == id).map(|rule| format!(":{}", rule.line));
-            Speaking { place: format!("{}{}", self.name, line.unwrap_or_default()), id, answer }
+            let line = self.rules.iter().find(|rule| rule.id == id).map(|rule| format!("{}:{}", self.name, rule.line));
+            let place = line.or_else(|| self.statements.file_of(&id).map(str::to_owned));
+            Speaking { place: place.unwrap_or_else(|| self.name.to_string()), id, answer }
         })
         .collect()
     }

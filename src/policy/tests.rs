@@ -203,6 +203,30 @@ fn a_policy_above_makes_stricter_and_never_laxer() {
 }
 
 #[test]
+fn what_would_change_an_answer_is_looked_for_in_every_layer() {
+    let rules = |name: &str, rules: &str| Policy::parse(name, &format!("version = 1\n{rules}")).unwrap();
+    let all = "[[rule]]\nid = \"all\"\ntools = [\"*\"]\ndecision = \"allow\"\n";
+    let theirs = format!("{all}[[rule]]\nid = \"no\"\neffects = [\"write\"]\ndecision = \"deny\"\n");
+    let policy = rules("mine", all).under(rules("theirs", &theirs));
+    let (tool, wants, targets) = (id("x.y"), Capabilities::default(), Targets::default());
+    let call = Call {
+        tool: &tool,
+        effect: Effect::Write,
+        arguments: &Value::Null,
+        wants: &wants,
+        targets: &targets,
+        context: Label::trusted(),
+        argument: Taint::trusted(),
+        quote: None,
+    };
+    let explained = policy.explain(&call);
+    assert_eq!((explained.answer, explained.rule.as_str()), (Answer::Deny, "no"));
+    assert_eq!(explained.otherwise, (Answer::Allow, "all".to_owned()));
+    let places: Vec<&str> = explained.rules.iter().map(|rule| rule.place.as_str()).collect();
+    assert_eq!(places, ["mine:3", "theirs:3", "theirs:7"]);
+}
+
+#[test]
 fn an_offer_is_judged_by_its_price_and_by_what_is_left_in_it() {
     let text = "version = 1\n[budget]\nper_call = \"$0.1\"\n[[rule]]\nid = \"cloud\"\neffects = [\"cloud\"]\ndecision = \"allow\"";
     let policy = Policy::parse("p", text).unwrap();

@@ -103,6 +103,9 @@ when { context has path && context.path in Path::"/srv/shared" && context.effect
 forbid (principal is Automation, action, resource)
 when { context has host && !(context.host in Host::"example.org") };
 
+@id("not-at-all")
+forbid (principal, action == Action::"call", resource == Tool::"notes.remove");
+
 @id("gone")
 forbid (principal, action, resource in Package::"mcp__old");
 "#;
@@ -110,7 +113,7 @@ forbid (principal, action, resource in Package::"mcp__old");
 #[test]
 fn an_organisations_statements_decide_too() {
     let policy = Policy::parse_cedar("org.cedar", CEDAR).unwrap();
-    let (cloud, files) = (id("cloud.ask"), id("files.write"));
+    let (cloud, files, remove) = (id("cloud.ask"), id("files.write"), id("notes.remove"));
     let at = |path: &str, host: &str| Reach {
         paths: Some(path).filter(|path| !path.is_empty()).map(PathBuf::from).into_iter().collect(),
         hosts: Some(host).filter(|host| !host.is_empty()).map(str::to_owned).into_iter().collect(),
@@ -132,6 +135,7 @@ fn an_organisations_statements_decide_too() {
         ("interactive", Question { reach: &shared, effect: Effect::Read, ..write }, Answer::Allow, "anything"),
         ("interactive", Question { reach: &home, ..write }, Answer::Allow, "anything"),
         ("interactive", Question { reach: &other, ..write }, Answer::Allow, "anything"),
+        ("interactive", Question { tool: &remove, ..write }, Answer::Deny, "not-at-all"),
         ("automation:x", Question { reach: &known, ..write }, Answer::Allow, "anything"),
         ("automation:x", Question { reach: &other, ..write }, Answer::Deny, "org.cedar#4"),
     ] {
@@ -139,7 +143,7 @@ fn an_organisations_statements_decide_too() {
         assert_eq!(ruling, (answer, rule.to_owned()), "{principal} {question:?}");
     }
     assert!(policy.denies_all_of("mcp__old") && !policy.denies_all_of("mcp__new"));
-    assert_eq!(policy.n_rules(), 5);
+    assert_eq!(policy.n_rules(), 6);
 
     // Beside rules in TOML they are one policy, in which a forbid wins.
     let mine = super::Policy::parse("mine.toml", &format!("version = 1\n{EVERYTHING}")).unwrap();
@@ -164,10 +168,11 @@ fn statements_that_make_no_sense_do_not_load() {
         ("permit (principal, action == Action::\"cal\", resource);", "cal", "cal"),
         ("permit (principal == ?principal, action, resource);", "", "template"),
         (
-            "@id(\"a\") permit (principal, action, resource); @id(\"a\") permit (principal, action, resource);",
+            "@id(\"a\") permit (principal, action, resource); @id(\"a\") forbid (principal, action, resource);",
             "",
             "unique",
         ),
+        ("@id(\"default\") permit (principal, action, resource);", "", "not `default`"),
         ("nonsense", "", ""),
         ("\u{0}", "", ""),
     ] {
@@ -251,4 +256,85 @@ fn what_is_marked_stays_here() {
     let refused = grant.may_open(Path::new("/workspace/keys/a"), false).unwrap_err();
     assert!(refused.contains("is secret: it stays"), "{refused}");
     grant.may_open(Path::new("/workspace/a.md"), false).unwrap();
+}
+
+#[test]
+fn nobody_else_makes_a_server_ones_own() {
+    let policy = |egress: &str| Policy::parse("p", &format!("version = 1\n{egress}\n{EVERYTHING}")).unwrap();
+    let own = |up_to: &str| policy(&format!("[egress]\nown = [{{ host = \"lab.test\", up_to = \"{up_to}\" }}]"));
+    let (silent, strict) = (policy(""), policy("[egress]\nredact = [\"email\"]"));
+    let limited = policy("[budget]\nper_day = \"$1\"");
+    use Confidentiality::{Personal, Secret};
+    for (policy, expect) in [
+        (own("secret"), Some(Secret)),
+        (silent.clone().under(own("secret")), None),
+        (own("secret").under(own("personal")), Some(Personal)),
+        (own("personal").under(own("secret")), Some(Personal)),
+        (own("secret").under(silent.clone()), Some(Secret)),
+        (own("secret").under(strict.clone()), None),
+        (own("secret").under(limited), None),
+        (own("secret").under(silent.clone().under(strict)), None),
+    ] {
+        assert_eq!(policy.egress().own("lab.test"), expect, "{:?}", policy.egress());
+        assert_eq!(policy.egress().own("lab.test.evil.test"), None);
+        let keeps = |confidentiality| policy.egress().keeps(confidentiality, Some("lab.test"));
+        assert!(keeps(Confidentiality::LocalOnly), "it stays, whatever a policy says");
+        assert_eq!(keeps(Secret), expect != Some(Secret));
+        let hidden = policy.egress().redact_for("lab.test");
+        assert_eq!(hidden.has(redact::Kind::Email), expect.is_none_or(|up_to| up_to < Personal), "{hidden:?}");
+    }
+    let lax = policy("[egress]\nnever_send = []");
+    assert!(lax.egress().keeps(Confidentiality::LocalOnly, None) && !lax.egress().keeps(Secret, None));
+    assert!(Policy::parse("p", "version = 1\n[egress]\nown = [{ host = \"a.b\", up_to = \"local-only\" }]").is_err());
+}
+
+#[test]
+fn a_rule_of_hosts_looks_at_where_a_call_goes_and_what_with() {
+    let text = format!(
+        "version = 1\n[egress]\nredact = []\nnever_send = []\n{EVERYTHING}[[rule]]\nid = \"shy\"\nhosts = [\"far.test\"]\n\
+         when.confidentiality = \"personal\"\ndecision = \"deny\"\n"
+    );
+    let policy = Policy::parse("p", &text).unwrap();
+    let quote = |destination: &str, confidentiality| Quote {
+        model: "m".into(),
+        destination: destination.into(),
+        text: String::new(),
+        files: Vec::new(),
+        hidden: Vec::new(),
+        confidentiality,
+        cost: Some(Money::ZERO),
+        route: Vec::new(),
+    };
+    let (tool, targets) = (id("cloud.ask"), Targets::default());
+    let wants = Capabilities { hosts: vec![HostPattern::parse("*").unwrap()], ..Capabilities::default() };
+    for (host, confidentiality, expect) in [
+        ("far.test", Confidentiality::Personal, "deny shy"),
+        ("far.test", Confidentiality::Public, "allow all"),
+        ("near.test", Confidentiality::Personal, "allow all"),
+    ] {
+        let quote = quote(host, confidentiality);
+        let call = Call {
+            tool: &tool,
+            effect: Effect::Cloud,
+            arguments: &Value::Null,
+            wants: &wants,
+            targets: &targets,
+            context: Label::trusted(),
+            argument: Taint::trusted(),
+            quote: Some(&quote),
+        };
+        let decided = match policy.decide(&call) {
+            Decision::Allow(grant) => {
+                let reaches = |url: &str| grant.may_reach(&Url::parse(url).unwrap()).is_ok();
+                assert!(
+                    reaches(&format!("https://{host}/")) && !reaches("https://other.test/"),
+                    "there and nowhere else"
+                );
+                format!("allow {}", grant.rule())
+            }
+            Decision::Deny(denial) => format!("deny {}", denial.rule),
+            Decision::Ask(pending) => format!("ask {}", pending.rule()),
+        };
+        assert_eq!(decided, expect, "{host} {confidentiality}");
+    }
 }

@@ -131,6 +131,11 @@ fn and_their_key_stays_with_the_program_that_keeps_it() {
     config("echo the keyring is locked >&2; exit 1");
     let ran = call().exits(1);
     assert!(ran.stderr.contains("the keyring is") && ran.stderr.contains("key_command"), "{}", ran.stderr);
+    // What waits goes on waiting, and is done once the key is there.
+    home.run(&["--offline", "--approve", "always", "tool", "call", "cloud.ask", r#"{"question":"why?"}"#]).exits(0);
+    assert!(home.run(&["cloud", "queue", "drain"]).exits(1).stderr.contains("the keyring is"));
+    config(&format!("echo {KEY}"));
+    assert!(home.run(&["cloud", "queue", "drain"]).exits(0).stderr.contains("why?"));
     let mut overruled = home.command(&["--approve", "always", "tool", "call", "cloud.ask", r#"{"question":"why?"}"#]);
     overruled.env("OPENAI_API_KEY", KEY).ran().exits(0);
 }

@@ -142,6 +142,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             max: Confidentiality::Personal,
             is_redacted: true,
             price: None,
+            sees: None,
             label: None,
             is_down: false,
         },

@@ -3,6 +3,7 @@
 //! Who said yes to a task when it was wanted has said yes to it now, as long as it is the same to the byte, goes to the same
 //! place and costs no more; anything else is asked about. Start at [`drain`].
 
+use super::ladder::Rung;
 use super::{Cloud, waiting};
 use crate::agent::{CallOutcome, Called, Caller};
 use crate::journal::ledger::Line;
@@ -39,49 +40,57 @@ pub async fn drain(
     begins: &mut (dyn FnMut(&Task) + Send),
 ) -> Result<Vec<Drained>, JournalError> {
     let (tasks, lines) = (cloud.tasks.tasks().await?, cloud.tasks.lines().await?);
-    let mut drained: Vec<Drained> = Vec::new();
-    for (n, task) in (1..).zip(tasks.into_iter().filter(|task| task.state == State::Waiting)) {
-        let id = task.id.clone();
-        let failed = |text: String| Called {
-            outcome: CallOutcome::Error,
-            text: format!("error: {text}"),
-            attachments: Vec::new(),
-            page: None,
-        };
-        if !drained.is_empty() {
-            cloud.world.clock.sleep(PACE).await;
-        }
-        let rung = cloud.at(&task.destination);
-        if rung.is_some_and(|rung| !rung.breaker.is_closed(cloud.world.clock.elapsed())) {
-            let called = failed(format!("{} is not there; it waits on", task.destination));
-            drained.push(Drained { task: id, tool: format!("cloud.{}", task.capability), called });
+    let (mut drained, mut n_tried) = (Vec::new(), 0);
+    for task in tasks.into_iter().filter(|task| task.state == State::Waiting) {
+        let (id, tool) = (task.id.clone(), format!("cloud.{}", task.capability));
+        let is_there = |rung: &Rung| rung.breaker.is_closed(cloud.world.clock.elapsed());
+        if !cloud.at(&task.destination).is_none_or(is_there) {
+            let called = failed(&format!("{} is not there; it waits on", task.destination));
+            drained.push(Drained { task: id, tool, called });
             continue;
         }
+        if n_tried > 0 {
+            cloud.world.clock.sleep(PACE).await;
+        }
+        n_tried += 1;
         begins(&task);
-        let approver = Arc::new(Earlier { approved: Approved::of(&task, &lines), otherwise: caller.approver.clone() });
-        let caller = Caller { approver, ..caller.clone() };
-        let (tool, called) = match waiting(cloud, task, folders) {
-            Ok((tool, arguments)) => {
-                let name = tool.spec().id.to_string();
-                let mut toolbox = Toolbox::default();
-                let called = match toolbox.register(tool) {
-                    Ok(()) => {
-                        let registered = toolbox.named(&name);
-                        let stop = CancellationToken::new();
-                        match registered {
-                            Some(tool) => caller.call(n, tool, &arguments, &stop, Progress::default()).await?,
-                            None => failed(format!("there is no tool {name}")),
-                        }
-                    }
-                    Err(error) => failed(error.to_string()),
-                };
-                (name, called)
-            }
-            Err(problem) => (String::new(), failed(problem)),
+        let approver = Earlier { approved: Approved::of(&task, &lines), otherwise: caller.approver.clone() };
+        let caller = Caller { approver: Arc::new(approver), ..caller.clone() };
+        let called = match one(cloud, &caller, n_tried, task, folders).await {
+            Ok(called) => called,
+            // What was done before it is told all the same.
+            Err(error) if drained.is_empty() => return Err(error),
+            Err(error) => failed(&error),
         };
         drained.push(Drained { task: id, tool, called });
     }
     Ok(drained)
+}
+
+/// The call of one that waited.
+async fn one(
+    cloud: &Arc<Cloud>,
+    caller: &Caller,
+    n: u64,
+    task: Task,
+    folders: &[Folder],
+) -> Result<Called, JournalError> {
+    let (tool, arguments) = match waiting(cloud, task, folders) {
+        Ok(made) => made,
+        Err(problem) => return Ok(failed(&problem)),
+    };
+    let (name, mut toolbox) = (tool.spec().id.to_string(), Toolbox::default());
+    if let Err(error) = toolbox.register(tool) {
+        return Ok(failed(&error));
+    }
+    match toolbox.named(&name) {
+        Some(tool) => caller.call(n, tool, &arguments, &CancellationToken::new(), Progress::default()).await,
+        None => Ok(failed(&format!("there is no tool {name}"))),
+    }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> Called {
+    Called { outcome: CallOutcome::Error, text: format!("error: {why}"), attachments: Vec::new(), page: None }
 }
 
 /// What somebody said yes to before it waited.
@@ -93,6 +102,8 @@ struct Approved {
     sha256: String,
     /// At most.
     cost: Money,
+    /// The rule that asked.
+    rule: String,
 }
 
 impl Approved {
@@ -108,13 +119,15 @@ impl Approved {
             model: text("model")?,
             sha256: text("sha256")?,
             cost: Money::from_micro_dollars(body["estimate_micro_dollars"].as_u64()?),
+            rule: text("rule")?,
         })
     }
 
     /// Whether this is what they said yes to. Of files only names are quoted, so what goes with some is asked about again.
-    fn covers(&self, quote: &Quote) -> bool {
+    fn covers(&self, rule: &str, quote: &Quote) -> bool {
         let hash = Sha256::digest(&quote.text);
-        quote.files.is_empty()
+        rule == self.rule
+            && quote.files.is_empty()
             && quote.destination == self.destination
             && quote.model == self.model
             && quote.cost.is_some_and(|cost| cost <= self.cost)
@@ -132,7 +145,7 @@ struct Earlier {
 impl Approver for Earlier {
     async fn approve(&self, pending: &Pending) -> Approval {
         match (&self.approved, pending.quote()) {
-            (Some(approved), Some(quote)) if approved.covers(quote) => Approval::Yes,
+            (Some(approved), Some(quote)) if approved.covers(pending.rule(), quote) => Approval::Yes,
             _ => self.otherwise.approve(pending).await,
         }
     }

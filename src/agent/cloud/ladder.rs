@@ -66,7 +66,7 @@ impl Cloud {
         let now = self.world.clock.elapsed();
         let seen = |rung: &Rung| {
             let redacted = rung.redacted(words).0.text;
-            let offer = rung.provider.delegate.offer(&Order::new(ability, redacted)).ok();
+            let offer = rung.provider.delegate.offer(&Order::new(ability, redacted.as_str())).ok();
             router::Rung {
                 name: rung.provider.name.clone(),
                 abilities: rung.provider.delegate.abilities().into_iter().map(Need::from).collect(),
@@ -74,6 +74,7 @@ impl Cloud {
                 max: rung.up_to,
                 is_redacted: rung.hidden != Rules::default(),
                 price: offer.and_then(|offer| offer.cost).map(Money::micro_dollars),
+                sees: Some(redacted),
                 label: Some(self.confidentiality(words, rung)),
                 is_down: !rung.breaker.is_closed(now),
             }

@@ -5,7 +5,7 @@ use super::{Asked, Cloud, PATIENCE, order};
 use crate::delegate::router::Course;
 use crate::delegate::{Ability, DelegateError, Delivery, Media};
 use crate::journal::{NewTask, Task, TaskId};
-use crate::policy::{Capabilities, Effect, Folder, Grant, Integrity, Quote, Targets, ToolId};
+use crate::policy::{Capabilities, Confidentiality, Effect, Folder, Grant, Integrity, Quote, Targets, ToolId};
 use crate::tool::{Attachment, Output, Progress, Recovery, Tool, ToolError, ToolSpec};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -79,7 +79,10 @@ impl CloudTool {
         let (redacted, names) = rung.redacted(words);
         let hidden = redacted.found.into_iter().map(|found| found.placeholder).collect();
         let order = order::order(self.ability, arguments, redacted.text)?;
-        let confidentiality = self.cloud.confidentiality(words, rung);
+        let policy = &self.cloud.policy;
+        let file = order::path(self.ability, arguments).map(|path| policy.label(&policy.places().absolute(path)));
+        let of_file = file.map_or(Confidentiality::Public, |label| label.confidentiality());
+        let confidentiality = self.cloud.confidentiality(words, rung).join(of_file);
         Ok(Asked { rung, order, hidden, names, confidentiality, route })
     }
 
@@ -147,7 +150,11 @@ impl CloudTool {
     /// Whether the call would now go to another one, who is there.
     fn goes_elsewhere(&self, arguments: &Value, rung: &Rung) -> bool {
         let next = self.asked(arguments, None);
-        next.is_ok_and(|next| !std::ptr::eq(next.rung, rung) && matches!(next.route.course, Course::Go | Course::Ask))
+        next.is_ok_and(|next| {
+            let host = next.rung.provider.host.to_string();
+            let may = !self.cloud.policy.egress().keeps(next.confidentiality, Some(&host));
+            may && !std::ptr::eq(next.rung, rung) && matches!(next.route.course, Course::Go | Course::Ask)
+        })
     }
 
     /// Keeps a task for later, and says so.

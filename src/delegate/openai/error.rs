@@ -45,6 +45,12 @@ pub enum OpenAiError {
         /// What happened.
         cause: String,
     },
+    /// The key cannot be had; nothing was sent.
+    #[error("{why}")]
+    NoKey {
+        /// Why not, and from where.
+        why: String,
+    },
     /// The key is missing, wrong, or not for this.
     #[error(
         "the service does not accept the key from {origin} (HTTP {status}); \

@@ -44,7 +44,7 @@ const LEAST_SECRET: usize = 8;
 
 /// A key of the API. Neither its `Debug` nor any error shows it.
 pub struct Key {
-    secret: OnceLock<Result<String, String>>,
+    secret: OnceLock<String>,
     source: String,
     /// Gives the key when it is wanted for the first time.
     keeper: Option<Box<dyn Fn() -> Result<String, String> + Send + Sync>>,
@@ -55,10 +55,10 @@ impl Key {
     /// with it without showing it.
     pub fn new(secret: &str, source: &str) -> Result<Self, String> {
         let secret = Self::checked(secret, source)?;
-        Ok(Self { secret: OnceLock::from(Ok(secret)), source: source.to_owned(), keeper: None })
+        Ok(Self { secret: OnceLock::from(secret), source: source.to_owned(), keeper: None })
     }
 
-    /// A key that somebody else keeps, who is asked when it is needed for the first time, once; they may take their time.
+    /// A key that somebody else keeps, who is asked until they have given it; they may take their time.
     pub fn kept(source: &str, keeper: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self { secret: OnceLock::new(), source: source.to_owned(), keeper: Some(Box::new(keeper)) }
     }
@@ -73,18 +73,20 @@ impl Key {
 
     /// The key. It blocks for as long as who keeps it wants.
     fn secret(&self) -> Result<&str, String> {
-        let asked = || match &self.keeper {
-            Some(keeper) => Self::checked(&keeper()?, &self.source),
-            None => Err(format!("{} holds no key", self.source)),
-        };
-        self.secret.get_or_init(asked).as_deref().map_err(String::clone)
+        if let Some(secret) = self.secret.get() {
+            return Ok(secret);
+        }
+        // One that is refused now may be given later.
+        let keeper = self.keeper.as_ref().ok_or_else(|| format!("{} holds no key", self.source))?;
+        let secret = Self::checked(&keeper()?, &self.source)?;
+        Ok(self.secret.get_or_init(|| secret))
     }
 
     /// A text without the key, should it stand there.
     fn removed_from(&self, text: String) -> String {
         // One that was never asked for has not been sent.
         match self.secret.get() {
-            Some(Ok(secret)) if secret.len() >= LEAST_SECRET && text.contains(secret) => text.replace(secret, "…"),
+            Some(secret) if secret.len() >= LEAST_SECRET && text.contains(secret) => text.replace(secret, "…"),
             _ => text,
         }
     }

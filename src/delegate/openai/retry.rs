@@ -50,7 +50,7 @@ pub(super) fn verdict(failure: &Failure, repeat: Repeat) -> Verdict {
         // Without a connection nothing can have been processed.
         Failure::NotSent(EgressError::NotConnected { .. }) => Verdict::Again,
         // Denied by policy, or not written down: not a matter of time.
-        Failure::NotSent(_) => Verdict::Final,
+        Failure::NotSent(_) | Failure::NoKey(_) => Verdict::Final,
         Failure::Lost(_) => unless_paid,
         // It was answered, and would be so again; but what a paid call gave is lost with it.
         Failure::TooLong(_) | Failure::Malformed(_) => Verdict::Final,
@@ -147,6 +147,7 @@ impl OpenAi {
         }
         match failure {
             Failure::NotSent(error) => OpenAiError::NotSent(error),
+            Failure::NoKey(why) => OpenAiError::NoKey { why },
             Failure::Lost(cause) => OpenAiError::Lost { call, cause },
             Failure::TooLong(limit) => OpenAiError::TooLong { limit },
             Failure::Malformed(what) => OpenAiError::Malformed { what },

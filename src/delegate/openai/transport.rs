@@ -83,6 +83,9 @@ pub(super) enum Failure {
     /// What came cannot be read.
     #[error("{0}")]
     Malformed(String),
+    /// There is no key to send it with.
+    #[error("{0}")]
+    NoKey(String),
     /// An answer that is an error.
     #[error("HTTP {}", .0.status)]
     Status(Box<Answered>),
@@ -117,7 +120,7 @@ impl OpenAi {
         let key = self.0.key.clone();
         let secret = tokio::task::spawn_blocking(move || key.secret().map(str::to_owned)).await;
         let secret = secret.unwrap_or_else(|crash| Err(crash.to_string()));
-        let request = self.request(call, &secret.map_err(|why| Failure::NotSent(EgressError::Malformed(why)))?)?;
+        let request = self.request(call, &secret.map_err(Failure::NoKey)?)?;
         let (clock, limits) = (&self.0.world.clock, self.limits());
         let idle = call.idle.unwrap_or(limits.idle);
         let began = clock.elapsed();

@@ -140,7 +140,7 @@ impl<'a> Gates<'a> {
                 gate(Verdict::Ask, format!("a stranger's words are in it, whatever the policy rule `{rule}` allows"))
             }
             (Answer::Allow, Integrity::Trusted) => {
-                gate(Verdict::Pass, format!("{}, and the policy rule `{rule}` allows it", self.label))
+                gate(Verdict::Pass, format!("{least}, and the policy rule `{rule}` allows it"))
             }
         }
     }
@@ -151,6 +151,9 @@ impl<'a> Gates<'a> {
             (Err(reason), _) => (Verdict::Stay, reason),
             (Ok(Verdict::Wait), _) => (Verdict::Wait, "there is no network".into()),
             (Ok(_), Some(rung)) => self.money(rung).unwrap_or_else(|reason| (Verdict::Stay, reason)),
+            (Ok(_), None) if self.state.budget.left == u64::MAX => {
+                (Verdict::Pass, "nothing limits what is spent".into())
+            }
             (Ok(_), None) => (Verdict::Pass, format!("{} is left to spend", dollars(self.state.budget.left))),
         };
         Gate { name: "2 connectivity and budget", verdict, reason }
@@ -270,7 +273,9 @@ impl<'a> Gates<'a> {
             (_, Ok((Verdict::Ask, reason))) => Fit::Yes(Verdict::Ask, reason),
             (_, Ok(_)) if is_asked => Fit::Yes(Verdict::Ask, labels.reason),
             (Ok(Verdict::Wait), _) => Fit::Yes(Verdict::Wait, "when the network is back".into()),
-            (Ok(_), Ok((_, reason))) => Fit::Yes(Verdict::Pass, format!("the first that can do {ability}: {reason}")),
+            (Ok(_), Ok((_, reason))) => {
+                Fit::Yes(Verdict::Pass, format!("the first that can do {ability}, and sees what is {label}: {reason}"))
+            }
         }
     }
 
@@ -285,6 +290,7 @@ impl<'a> Gates<'a> {
     fn money(&self, rung: &Rung) -> Result<(Verdict, String), String> {
         let budget = self.state.budget;
         let (answer, reason) = match rung.price {
+            Some(price) if budget.left == u64::MAX => return Ok((Verdict::Pass, dollars(price))),
             Some(price) if price <= budget.left => {
                 return Ok((Verdict::Pass, format!("{} of {}", dollars(price), dollars(budget.left))));
             }
@@ -301,7 +307,8 @@ impl<'a> Gates<'a> {
     }
 
     fn leaving(&self, rung: &Rung) -> Leaving {
-        let after = self.request.redacted.filter(|_| rung.is_redacted).unwrap_or(self.request.words);
+        let of_request = self.request.redacted.filter(|_| rung.is_redacted).unwrap_or(self.request.words);
+        let after = rung.sees.as_deref().unwrap_or(of_request);
         let files = self.request.attachments;
         Leaving {
             before: beginning(self.request.words).to_owned(),

@@ -20,6 +20,8 @@ pub struct Rung {
     pub is_redacted: bool,
     /// What this request would cost there, in micro-dollars; `None` is unknown, zero is for nothing.
     pub price: Option<u64>,
+    /// The words as they reach this rung, when that is known; else as the request has them.
+    pub sees: Option<String>,
     /// How confidential the request is as it reaches this rung, when that is known; else as it is by itself.
     pub label: Option<Confidentiality>,
     /// Whether it was not there a moment ago.
@@ -36,6 +38,7 @@ impl Rung {
             max: Confidentiality::LocalOnly,
             is_redacted: false,
             price: Some(0),
+            sees: None,
             label: None,
             is_down: false,
         }

@@ -13,6 +13,7 @@ fn ladder() -> Vec<Rung> {
         max,
         is_redacted: name == "hosted",
         price: Some(price),
+        sees: None,
         label: None,
         is_down: false,
     };
@@ -231,7 +232,7 @@ fn an_explanation_shows_what_would_leave_and_what_would_not() {
     for part in [
         "go: a brief goes to hosted for ask",
         "3 the user's word",
-        "  * hosted: the first that can do ask: $0.0130 of $0.0600",
+        "  * hosted: the first that can do ask, and sees what is personal: $0.0130 of $0.0600",
         "policy rule: cloud",
         "    Use the strong model:",
         "  - write to anna@example.org\u{fffd}[2J",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What the package of every such tool begins with; the server's name follows.
-pub const PACKAGE: &str = "mcp__";
+pub const PACKAGE: &str = crate::policy::BORROWED;
 
 /// A tool on a server.
 pub struct RemoteTool {

@@ -10,6 +10,7 @@ fn kind(error: &OpenAiError) -> &'static str {
         OpenAiError::Lost { .. } => "lost",
         OpenAiError::Unknown { .. } => "unknown",
         OpenAiError::Key { .. } => "key",
+        OpenAiError::NoKey { .. } => "no key",
         OpenAiError::Quota { .. } => "quota",
         OpenAiError::RateLimited { .. } => "rate limited",
         OpenAiError::Policy { .. } => "policy",
