@@ -174,7 +174,7 @@ impl Keyboard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Call, Capabilities, Decision, Effect, Label, Policy, Taint, Targets, ToolId};
+    use crate::policy::{Call, Capabilities, Confidentiality, Decision, Effect, Label, Policy, Taint, Targets, ToolId};
     use serde_json::json;
 
     #[test]
@@ -196,21 +196,31 @@ mod tests {
         let text = format!("{}\r\u{1b}[2Jharmless\u{202e}", "x".repeat(1000));
         let wants = Capabilities { file: Some("/home/me/no\u{1b}tes.md".into()), ..Capabilities::default() };
         let (arguments, targets) = (json!({ "text": text }), Targets::default());
+        let mut read = Label::untrusted("browser.open");
+        read.join(&Label::confidential(Confidentiality::Personal, "/home/me/letters/\u{1b}anna"));
         let call = Call {
             tool: &tool,
             effect: Effect::Write,
             arguments: &arguments,
             wants: &wants,
             targets: &targets,
-            context: Label::trusted(),
-            argument: Taint::trusted(),
+            context: &read,
+            argument: &Taint::of_all("browser\u{1b}.open"),
             quote: None,
         };
         let Decision::Ask(pending) = Policy::default().decide(&call) else { panic!("asked") };
         let question = question(&pending);
-        for word in
-            ["notes.add", "write", &"x".repeat(1000), r"\r\u001b[2Jharmless\u{202e}", "/home/me/no\\etes.md", "writing"]
-        {
+        for word in [
+            "notes.add",
+            "write",
+            &"x".repeat(1000),
+            r"\r\u001b[2Jharmless\u{202e}",
+            "/home/me/no\\etes.md",
+            "strangers",
+            "after      reading what others wrote, by browser.open",
+            "after      reading what is personal: /home/me/letters",
+            "not yours  the arguments together from browser",
+        ] {
             assert!(question.contains(word), "{word} in {question}");
         }
         assert!(

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so
 
+mod keyring;
 mod mcp;
+#[path = "../mock/mod.rs"]
+mod mock;
 mod pages;
 mod roads;
 
