@@ -70,7 +70,6 @@ impl Provenance {
 
 #[cfg(test)]
 mod tests {
-
     use crate::agent::{CallOutcome, Caller};
     use crate::journal::{Journal, Record};
     use crate::policy::{Approval, Approver, Effect, Pending, Policy};

@@ -97,7 +97,7 @@ impl Cloud {
             mean_logprob: None,
             ladder: &ladder,
         };
-        let request = Request { tool: Some(ability.into()), redacted: Some(words), ..Request::line(words) };
+        let request = Request { tool: Some(ability.into()), ..Request::line(words) };
         let route = Router::default().route(&request, &state);
         let taken = self.rungs.iter().find(|rung| rung.provider.name == route.rung);
         taken.or_else(|| self.rungs.iter().find(|rung| rung.can(ability))).map(|rung| (rung, route))

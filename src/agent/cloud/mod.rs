@@ -1,4 +1,4 @@
-//! What is beyond the local model, as tools that it calls: each an order to a [`Delegate`], paid for by a reservation.
+//! What is beyond the local model, as tools that it calls: each an order to a [`Provider`], paid for by a reservation.
 //!
 //! What it is not: it decides nothing that policy decides, and knows no hosted model by name. What leaves is redacted here, what
 //! comes back restored here; money is set aside in the [`TaskStore`] before, and settled after. Start at [`Cloud`], then

@@ -263,7 +263,7 @@ impl<'a> Gates<'a> {
         if label > rung.max {
             return Fit::No(format!("may see what is {} at most, and this is {label}", rung.max));
         }
-        if rung.is_redacted && self.request.redacted.is_none() {
+        if rung.is_redacted && rung.sees.is_none() && self.request.redacted.is_none() {
             return Fit::No("wants it redacted, and nothing has redacted it".into());
         }
         let is_asked = labels.verdict == Verdict::Ask;
