@@ -92,8 +92,14 @@ impl Statements {
         };
         let set = PolicySet::from_str(text).map_err(|error| wrong(&error))?;
         let schema = Schema::from_str(SCHEMA).map_err(|error| wrong(&error))?;
-        if let Some(error) = Validator::new(schema).validate(&set, ValidationMode::Strict).validation_errors().next() {
-            return Err(wrong(error));
+        let validated = Validator::new(schema).validate(&set, ValidationMode::Strict);
+        if let Some(error) = validated.validation_errors().next() {
+            // People count statements from 1, the parser counts policies from 0.
+            let parsed = format!("`{}`", error.policy_id());
+            let counted = parsed.trim_matches('`').trim_start_matches("policy").parse().map_or(0, |n: usize| n + 1);
+            let told = wrong(error);
+            let message = told.message().replace(&format!("policy {parsed}"), &format!("statement {counted}"));
+            return Err(PolicyError::new(name, text, told.span(), message));
         }
         let plain = |message: String| PolicyError::new(name, text, 0..0, message);
         if set.templates().next().is_some() {

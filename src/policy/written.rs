@@ -164,7 +164,7 @@ fn statements_that_make_no_sense_do_not_load() {
         ("permit (principal, action);", "", "resource"),
         ("permit (principal, action, resource) when { context.pth in Path::\"/\" };", "context.pth", "pth"),
         ("permit (principal, action, resource) when { context.path in Path::\"/\" };", "context.path", "path"),
-        ("permit (principal == Perso::\"x\", action, resource);", "Perso", "Perso"),
+        ("permit (principal == Perso::\"x\", action, resource);", "Perso", "statement 1"),
         ("permit (principal, action == Action::\"cal\", resource);", "cal", "cal"),
         ("permit (principal == ?principal, action, resource);", "", "template"),
         (

@@ -34,6 +34,9 @@ const TABLES: &str = "
 /// How long a commit waits for those of other processes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two tries to open a file that others are making.
+const PAUSE: Duration = Duration::from_millis(20);
+
 impl SqliteStore {
     /// Opens the database, making it and its folder when missing.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
@@ -59,7 +62,7 @@ impl SqliteStore {
             transaction.commit()?;
             Ok((connection, version))
         };
-        let (connection, version) = connect().map_err(|error| explain(path, &error))?;
+        let (connection, version) = unless_busy(connect).map_err(|error| explain(path, &error))?;
         if version > SCHEMA {
             return Err(JournalError::NewerVersion { found: version, known: SCHEMA });
         }
@@ -88,6 +91,21 @@ impl SqliteStore {
             Ok(found.is_some())
         })
         .await
+    }
+}
+
+/// Tries again for as long as another process holds the file: of several that make it at once, SQLite turns those away that it
+/// could only let wait for each other, whatever patience it was told to have.
+fn unless_busy<T>(connect: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match connect() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && waited < PATIENCE => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            tried => return tried,
+        }
     }
 }
 
@@ -209,6 +227,23 @@ mod tests {
             rule: "r".into(),
             approved: true,
             grant: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_new_file_can_be_opened_by_many_at_once() {
+        for _ in 0..40 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("new.sqlite");
+            let together = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                let open = || {
+                    together.wait();
+                    SqliteStore::open(&path).map(|_| ())
+                };
+                let opening: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                opening.into_iter().for_each(|one| one.join().unwrap().unwrap());
+            });
         }
     }
 
