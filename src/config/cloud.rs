@@ -44,7 +44,7 @@ pub struct CloudSettings {
     pub server: Vec<ServerSettings>,
 }
 
-/// A server that speaks the same API and costs nothing.
+/// A server of the user's own that speaks the same API.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {

@@ -13,10 +13,10 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// What statements may look at.
 pub const SCHEMA: &str = include_str!("../../policies/ossicle.cedarschema");
@@ -55,6 +55,32 @@ pub(super) struct Statements {
     set: PolicySet,
     /// The file of each rule that was written in Cedar.
     files: BTreeMap<String, String>,
+    /// Answers that were given: the same question has the same one, and calls of a tool are mostly alike.
+    known: Arc<Mutex<HashMap<Asking, (Answer, String)>>>,
+}
+
+/// Answers that are remembered; then all are forgotten.
+const MAX_KNOWN: usize = 1024;
+
+/// All that an answer depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asking {
+    principal: Principal,
+    tool: ToolId,
+    effect: Effect,
+    reach: Reach,
+    context: Integrity,
+    argument: Integrity,
+    confidentiality: Confidentiality,
+    cost: Option<Money>,
+}
+
+impl Asking {
+    fn new(principal: &Principal, question: &Question<'_>) -> Self {
+        let Question { tool, effect, reach, context, argument, confidentiality, cost } = *question;
+        let (principal, tool, reach) = (principal.clone(), tool.clone(), reach.clone());
+        Self { principal, tool, effect, reach, context, argument, confidentiality, cost }
+    }
 }
 
 const CALL: &str = "call";
@@ -121,7 +147,7 @@ impl Statements {
             let renamed = statement.new_id(PolicyId::new(format!("{kind}{id}")));
             named.add(renamed).map_err(|error| plain(error.to_string()))?;
         }
-        Ok(Self { set: named, files })
+        Ok(Self { set: named, files, ..Self::default() })
     }
 
     /// Both. An error names a rule that both have.
@@ -138,7 +164,7 @@ impl Statements {
         }
         let mut files = self.files.clone();
         files.extend(other.files.clone());
-        Ok(Self { set, files })
+        Ok(Self { set, files, ..Self::default() })
     }
 
     /// The names of the rules.
@@ -151,7 +177,7 @@ impl Statements {
         let own: HashSet<&str> = rules.iter().map(Rule::id).collect();
         let others = self.set.policies().filter(|statement| !own.contains(rule_of(statement.id()))).cloned();
         let set = PolicySet::from_policies(others).unwrap_or_default();
-        let others = Self { set, files: self.files.clone() };
+        let others = Self { set, files: self.files.clone(), ..Self::default() };
         // They were put into Cedar before. Were it not so, nothing would be allowed.
         Self::of(rules).and_then(|rules| rules.joined(&others)).unwrap_or_default()
     }
@@ -160,7 +186,8 @@ impl Statements {
     pub(super) fn without(&self, rule: &str) -> Self {
         let kept = self.set.policies().filter(|statement| rule_of(statement.id()) != rule).cloned();
         // They were a set before.
-        Self { set: PolicySet::from_policies(kept).unwrap_or_default(), files: self.files.clone() }
+        let set = PolicySet::from_policies(kept).unwrap_or_default();
+        Self { set, files: self.files.clone(), ..Self::default() }
     }
 
     /// The file of a rule that was written in Cedar.
@@ -175,6 +202,24 @@ impl Statements {
 
     /// The strictest answer of all paths and hosts of a call, and the rule that gives it: of several the one whose id comes first.
     pub(super) fn answer(&self, principal: &Principal, question: &Question<'_>) -> (Answer, String) {
+        let asking = Asking::new(principal, question);
+        if let Some(known) = self.known().get(&asking) {
+            return known.clone();
+        }
+        let answer = self.asked(principal, question);
+        let mut known = self.known();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(asking, answer.clone());
+        answer
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Asking, (Answer, String)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self, principal: &Principal, question: &Question<'_>) -> (Answer, String) {
         // Tools ask from stacks of their own, which Cedar takes for full ones: where it would, it is given one.
         stacker::maybe_grow(STACK_LEFT, STACK, || {
             let order = |(answer, rule): &(Answer, String)| (Reverse(*answer), rule == DEFAULT_RULE, rule.clone());

@@ -42,7 +42,7 @@ impl Places {
 }
 
 /// What a call reaches beyond its arguments, as far as they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reach {
     /// Absolute.
     pub paths: Vec<PathBuf>,

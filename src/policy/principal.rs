@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Who acts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// Somebody at a terminal.
     #[default]

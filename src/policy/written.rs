@@ -338,3 +338,22 @@ fn a_rule_of_hosts_looks_at_where_a_call_goes_and_what_with() {
         assert_eq!(decided, expect, "{host} {confidentiality}");
     }
 }
+
+#[test]
+fn what_is_remembered_is_forgotten_with_the_rules() {
+    let policy = policy(&format!("{EVERYTHING}[[rule]]\nid = \"here\"\nwithin = [\"~/a\"]\ndecision = \"deny\"\n"));
+    let tool = id("files.read");
+    let answer = |policy: &Policy, path: &str| {
+        let reach = Reach { paths: vec![path.into()], hosts: Vec::new() };
+        policy.ruling(&Question { reach: &reach, ..Question::about(&tool, Effect::Read) }).0
+    };
+    for n in 0..3000 {
+        assert_eq!(answer(&policy, &format!("/home/user/a/{n}")), Answer::Deny);
+    }
+    for _ in 0..2 {
+        assert_eq!((answer(&policy, "/home/user/a"), answer(&policy, "/h/a")), (Answer::Deny, Answer::Allow));
+    }
+    let moved = policy.clone().at(Places { home: "/h".into(), ..Places::default() }, Path::to_path_buf);
+    assert_eq!((answer(&moved, "/home/user/a"), answer(&moved, "/h/a")), (Answer::Allow, Answer::Deny));
+    assert_eq!(answer(&policy, "/h/a"), Answer::Allow);
+}
