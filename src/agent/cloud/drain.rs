@@ -14,6 +14,7 @@ use crate::tool::{Progress, Toolbox};
 use async_trait::async_trait;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -39,9 +40,13 @@ pub async fn drain(
     folders: &[Folder],
     begins: &mut (dyn FnMut(&Task) + Send),
 ) -> Result<Vec<Drained>, JournalError> {
-    let (tasks, lines) = (cloud.tasks.tasks().await?, cloud.tasks.lines().await?);
+    let tasks: Vec<Task> = cloud.tasks.tasks().await?.into_iter().filter(|task| task.state == State::Waiting).collect();
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut approved = Approved::all(&cloud.tasks.lines().await?);
     let (mut drained, mut n_tried) = (Vec::new(), 0);
-    for task in tasks.into_iter().filter(|task| task.state == State::Waiting) {
+    for task in tasks {
         let (id, tool) = (task.id.clone(), format!("cloud.{}", task.capability));
         let is_there = |rung: &Rung| rung.breaker.is_closed(cloud.world.clock.elapsed());
         if !cloud.at(&task.destination).is_none_or(is_there) {
@@ -54,7 +59,7 @@ pub async fn drain(
         }
         n_tried += 1;
         begins(&task);
-        let approver = Earlier { approved: Approved::of(&task, &lines), otherwise: caller.approver.clone() };
+        let approver = Earlier { approved: approved.remove(task.id.as_str()), otherwise: caller.approver.clone() };
         let caller = Caller { approver: Arc::new(approver), ..caller.clone() };
         let called = match one(cloud, &caller, n_tried, task, folders).await {
             Ok(called) => called,
@@ -107,12 +112,15 @@ struct Approved {
 }
 
 impl Approved {
-    /// As the ledger has it; `None` when nobody was asked, or when nobody knew what it costs.
-    fn of(task: &Task, lines: &[Line]) -> Option<Self> {
-        let bodies = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.body).ok());
-        let body = bodies.into_iter().find(|body| {
-            body["type"] == "task_deferred" && body["task"] == task.id.as_str() && body["approved"] == true
-        })?;
+    /// As the ledger has them, by task; without those that nobody was asked about, or whose cost nobody knew.
+    fn all(lines: &[Line]) -> HashMap<String, Self> {
+        let deferred = lines.iter().filter(|line| line.body.contains("task_deferred"));
+        let bodies = deferred.filter_map(|line| serde_json::from_str::<Value>(&line.body).ok());
+        let approved = bodies.filter(|body| body["type"] == "task_deferred" && body["approved"] == true);
+        approved.filter_map(|body| Some((body["task"].as_str()?.to_owned(), Self::of(&body)?))).collect()
+    }
+
+    fn of(body: &Value) -> Option<Self> {
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         Some(Self {
             destination: text("destination")?,

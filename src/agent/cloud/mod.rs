@@ -192,8 +192,8 @@ struct Asked<'a> {
     names: Placeholders,
     /// Of what is left.
     confidentiality: Confidentiality,
-    /// Why it goes there.
-    route: Route,
+    /// Why it goes there, where that is not settled before.
+    route: Option<Route>,
 }
 
 /// The end of a task that was done.

@@ -66,16 +66,22 @@ impl CloudTool {
     /// The order of a call as it leaves, without its files' bytes: to where it was said to go, where that was said already.
     fn asked(&self, arguments: &Value, destination: Option<&str>) -> Result<Asked<'_>, ToolError> {
         let words = order::words(self.ability, arguments)?;
-        let nobody = || ToolError::Failed(format!("nobody is set up any more for {}", self.ability));
-        let (first, route) = self.cloud.routed(self.ability, words).ok_or_else(nobody)?;
-        let rung = match destination {
-            Some(destination) => self.cloud.at(destination).ok_or_else(|| {
-                ToolError::Failed(format!(
-                    "it was wanted of {destination}, and that is not set up now: cancel it, or set it up again"
-                ))
-            })?,
-            None => first,
+        let (rung, route) = match destination {
+            Some(destination) => (self.cloud.at(destination), None),
+            None => self
+                .cloud
+                .routed(self.ability, words)
+                .map(|(rung, route)| (Some(rung), Some(route)))
+                .unwrap_or_default(),
         };
+        let rung = rung.ok_or_else(|| {
+            ToolError::Failed(match destination {
+                Some(host) => {
+                    format!("it was wanted of {host}, and that is not set up now: cancel it, or set it up again")
+                }
+                None => format!("nobody is set up any more for {}", self.ability),
+            })
+        })?;
         let (redacted, names) = rung.redacted(words);
         let hidden = redacted.found.into_iter().map(|found| found.placeholder).collect();
         let order = order::order(self.ability, arguments, redacted.text)?;
@@ -153,7 +159,8 @@ impl CloudTool {
         next.is_ok_and(|next| {
             let host = next.rung.provider.host.to_string();
             let may = !self.cloud.policy.egress().keeps(next.confidentiality, Some(&host));
-            may && !std::ptr::eq(next.rung, rung) && matches!(next.route.course, Course::Go | Course::Ask)
+            may && !std::ptr::eq(next.rung, rung)
+                && next.route.is_some_and(|route| matches!(route.course, Course::Go | Course::Ask))
         })
     }
 
@@ -206,7 +213,7 @@ impl Tool for CloudTool {
             hidden,
             confidentiality,
             cost: offer.cost,
-            route: route.lines(),
+            route: route.map(|route| route.lines()).unwrap_or_default(),
         })
     }
 
