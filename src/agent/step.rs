@@ -45,6 +45,7 @@ impl Agent {
         let enough = turn.stop.child_token();
         let request = Request {
             tokens,
+            n_shared: self.transcript.n_opening(),
             stop: self.encoding.stop_tokens().to_vec(),
             forbidden: self.encoding.forbidden_tokens(),
             max_tokens,

@@ -3,7 +3,7 @@
 //! It never renders a message twice: within a turn ids are only appended; between turns whole messages leave
 //! (the reasoning of finished turns), and the ids of the others stay as they are.
 
-use crate::harmony::{Channel, Encoding, Message, Token, special};
+use crate::harmony::{Channel, Encoding, Message, Role, Token, special};
 
 /// Messages with their ids, in order.
 #[derive(Default)]
@@ -50,6 +50,12 @@ impl Transcript {
     /// Takes back what came after the first `n_messages`.
     pub(super) fn truncate(&mut self, n_messages: usize) {
         self.entries.truncate(n_messages);
+    }
+
+    /// Ids of what conversations begin with: who speaks, instructions and tools.
+    pub(super) fn n_opening(&self) -> usize {
+        let opening = |entry: &&Entry| matches!(entry.message.author.role, Role::System | Role::Developer);
+        self.entries.iter().take_while(opening).map(|entry| entry.tokens.len()).sum()
     }
 
     /// Everything so far.

@@ -254,7 +254,7 @@ fn surroundings(settings: &Settings, paths: &Paths) -> Surroundings {
 fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
     let checkpoint = settings.model.clone().unwrap_or_default().open()?;
     checkpoint.check_vocabulary()?;
-    let options = Options { threads: settings.threads, context_length: settings.context_length };
+    let options = Options { threads: settings.threads, context_length: settings.context_length, ..Options::default() };
     Ok(CpuEngine::open(checkpoint, options)?)
 }
 

@@ -59,6 +59,8 @@ pub struct ModelDescription {
 pub struct Request {
     /// The whole transcript, ending with `<|start|>assistant`.
     pub tokens: Vec<Token>,
+    /// How many of the first tokens other transcripts are likely to begin with too: instructions and tools. 0 when unknown.
+    pub n_shared: usize,
     /// Generation ends after one of these; it is part of the output.
     pub stop: Vec<Token>,
     /// Tokens that must not come out (reserved ids); sorted.

@@ -130,6 +130,7 @@ mod tests {
     fn request(tokens: &[Token], max_tokens: usize) -> Request {
         Request {
             tokens: tokens.to_vec(),
+            n_shared: 0,
             stop: vec![99],
             forbidden: Vec::new(),
             max_tokens,

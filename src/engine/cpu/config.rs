@@ -144,6 +144,42 @@ impl ModelConfig {
         raw.checked().map_err(problem)
     }
 
+    /// As a config.json, which [`Self::parse`] reads as the same configuration.
+    pub fn to_json(&self) -> Value {
+        let kind = |kind: &LayerKind| match kind {
+            LayerKind::Sliding => "sliding_attention",
+            LayerKind::Full => "full_attention",
+        };
+        let rope = &self.rope;
+        serde_json::json!({
+            "model_type": "gpt_oss",
+            "vocab_size": self.n_vocab,
+            "hidden_size": self.hidden,
+            "num_attention_heads": self.n_heads,
+            "num_key_value_heads": self.n_kv_heads,
+            "head_dim": self.head_dim,
+            "num_local_experts": self.n_experts,
+            "num_experts_per_tok": self.n_active,
+            "intermediate_size": self.intermediate,
+            "sliding_window": self.window,
+            "num_hidden_layers": self.n_layers(),
+            "layer_types": self.layers.iter().map(kind).collect::<Vec<_>>(),
+            "rms_norm_eps": self.norm_eps,
+            "swiglu_limit": self.swiglu_limit,
+            "rope_theta": rope.theta,
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": rope.factor,
+                "beta_fast": rope.beta_fast,
+                "beta_slow": rope.beta_slow,
+                "original_max_position_embeddings": rope.original_context,
+                "truncate": rope.truncate,
+                "attention_factor": rope.scale,
+            },
+            "max_position_embeddings": self.max_context,
+        })
+    }
+
     /// Layers of the model.
     pub fn n_layers(&self) -> usize {
         self.layers.len()
@@ -360,6 +396,7 @@ mod tests {
         newer.as_object_mut().unwrap().retain(|key, _| key != "rope_theta" && key != "rope_scaling");
         newer["rope_parameters"] = rope;
         assert_eq!(parse(&newer).unwrap(), config);
+        assert_eq!(parse(&config.to_json()).unwrap(), config, "what is written is read again");
     }
 
     #[test]

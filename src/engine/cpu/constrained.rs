@@ -2,7 +2,7 @@
 //! tool and fit its schema. Start at [`random_weights_write_whole_turns`].
 
 use super::*;
-use crate::engine::models::{Form, Part, Tensor};
+use crate::engine::models::{Contents, Form, Part, Preparation, Tensor};
 use crate::engine::{Constrained, Finish, SamplingParams};
 use crate::harmony::{Body, Caps, Channel, Declaration, Encoding, Message, TurnGrammar, special};
 use safetensors::Dtype;
@@ -29,19 +29,18 @@ fn checkpoint(seed: u64) -> Checkpoint {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
-    let mut make = |part: Part| {
-        let Form { dtype, shape } = part.form(&config);
+    let mut make = |(name, Form { dtype, shape }): (String, Form)| {
         let n = shape.iter().product::<usize>();
         let bytes: Vec<u8> = match dtype {
-            Dtype::U8 if part.name().ends_with("scales") => (0..n).map(|_| 120 + (random() % 4) as u8).collect(),
+            Dtype::U8 if name.ends_with("scales") => (0..n).map(|_| 120 + (random() % 4) as u8).collect(),
             Dtype::U8 => (0..n).map(|_| random() as u8).collect(),
             _ => (0..n)
                 .flat_map(|_| half::bf16::from_f32(random() as f32 / f32::powi(2.0, 30) - 1.0).to_le_bytes())
                 .collect(),
         };
-        (part.name(), Tensor::made(Form { dtype, shape }, path, Arc::new(bytes)))
+        (name, Tensor::made(Form { dtype, shape }, path, Arc::new(bytes)))
     };
-    let tensors: BTreeMap<_, _> = Part::all(&config).map(&mut make).collect();
+    let tensors: BTreeMap<_, _> = Part::all(&config).flat_map(|part| part.tensors(&config)).map(&mut make).collect();
     Checkpoint {
         name: "random".into(),
         notice: None,
@@ -49,8 +48,9 @@ fn checkpoint(seed: u64) -> Checkpoint {
         embedding: None,
         n_shards: 1,
         n_parameters: Part::all(&config).map(|part| part.n_parameters(&config)).sum(),
+        key: [0; 32],
         config,
-        tensors,
+        contents: Contents::Tensors(tensors),
     }
 }
 
@@ -85,6 +85,7 @@ fn request(grammar: &Arc<TurnGrammar>, seed: u64, max_tokens: usize) -> Request 
     let encoding = Encoding::new();
     Request {
         tokens: encoding.generation_prompt(),
+        n_shared: 0,
         stop: encoding.stop_tokens().to_vec(),
         forbidden: encoding.forbidden_tokens(),
         max_tokens,
@@ -112,7 +113,9 @@ fn parsed(generation: &Generation) -> Message {
 async fn random_weights_write_whole_turns() {
     let deep = std::env::var("OSSICLE_DEEP").is_ok_and(|value| value == "1");
     let n_turns = if deep { 2_000 } else { 100 };
-    let engine = CpuEngine::open(checkpoint(1), Options { threads: Some(2), context_length: Some(512) }).unwrap();
+    let engine =
+        CpuEngine::open(checkpoint(1), Options { threads: Some(2), context_length: Some(512), ..Options::default() })
+            .unwrap();
     let tight = Caps {
         n_blocks: 2,
         analysis: 20,
@@ -151,7 +154,9 @@ async fn random_weights_write_whole_turns() {
 
 #[tokio::test]
 async fn a_structured_answer_fits_and_a_budget_is_kept() {
-    let engine = CpuEngine::open(checkpoint(2), Options { threads: Some(2), context_length: Some(512) }).unwrap();
+    let engine =
+        CpuEngine::open(checkpoint(2), Options { threads: Some(2), context_length: Some(512), ..Options::default() })
+            .unwrap();
     let schema = json!({
         "type": "object",
         "properties": {"names": {"type": "array", "items": {"type": "string"}}, "n": {"type": "integer"}},
@@ -170,7 +175,9 @@ async fn a_structured_answer_fits_and_a_budget_is_kept() {
 
 #[tokio::test]
 async fn a_grammar_that_does_not_compile_or_fit_the_prompt_is_an_error() {
-    let engine = CpuEngine::open(checkpoint(3), Options { threads: Some(1), context_length: Some(64) }).unwrap();
+    let engine =
+        CpuEngine::open(checkpoint(3), Options { threads: Some(1), context_length: Some(64), ..Options::default() })
+            .unwrap();
     let schema = json!({"not": {"type": "string"}});
     let bad = Arc::new(TurnGrammar { answer: Some(Body::Json(schema)), ..TurnGrammar::new(&[], &[]) });
     assert!(engine.prepare(&bad).is_err());
@@ -186,13 +193,17 @@ async fn a_grammar_that_does_not_compile_or_fit_the_prompt_is_an_error() {
 
 #[test]
 fn some_rows_of_the_head_are_those_of_the_whole() {
-    let checkpoint = checkpoint(4);
-    for kernels in Kernels::all() {
-        let weights = Weights::open(&checkpoint).unwrap();
-        let model = Model::new(checkpoint.config.clone(), weights, kernels);
-        let (mut cache, mut state) = (KvCache::new(&model.config, 8), State::new(&model.config));
+    let folder = tempfile::tempdir().unwrap();
+    let prepared = models::prepare(&checkpoint(4), Preparation::default(), folder.path(), &mut |_, _| true).unwrap();
+    let as_it_lies = checkpoint(4);
+    let all = Kernels::all().into_iter().flat_map(|kernels| [(&as_it_lies, kernels), (&prepared, kernels)]);
+    for (checkpoint, kernels) in all {
+        let weights = Weights::open(checkpoint).unwrap();
+        let model = Model::new(prepared.config.clone(), weights, kernels);
+        let mut cache = KvCache::new(&model.config, 8, CacheFormat::F16);
+        let mut state = State::new(&model.config, 8);
         let mut pool = Pool::new(2).unwrap();
-        model.forward(&[5, 6, 7], &mut cache, &mut state, &mut pool, &|| false).unwrap();
+        model.forward(&[5, 6, 7], &mut cache, &mut state, &mut pool, &mut |_| false).unwrap();
         let whole = model.logits(2, &mut state, &mut pool).to_vec();
         let few: Vec<crate::harmony::Token> = (0..5_000).map(|idx| idx * 40).collect();
         for tokens in [&few[..], &few[..7], &[201_087]] {

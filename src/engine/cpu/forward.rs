@@ -4,19 +4,20 @@
 //! and computes for each token the same bits however the tokens before and after it were split into passes.
 //! Start at [`Model::forward`].
 
-use super::config::{LayerKind, ModelConfig};
-use super::kernels::pool::{Block, Pool};
+use super::attention::Attention;
+use super::config::ModelConfig;
+use super::kernels::activations::{ActivationBlock, Activations, BLOCK};
+use super::kernels::panels::PANEL;
+use super::kernels::pool::{Block, Pool, Target};
 use super::kernels::{Kernels, Vectors};
 use super::kv_cache::KvCache;
-use super::weights::{Experts, Layer, Linear, Weights};
+use super::weights::{Input, Layer, Weights};
 use crate::harmony::Token;
+use std::cell::RefCell;
 use std::ops::Range;
 
-/// Tokens in one pass.
-pub(crate) const MAX_BATCH: usize = 64;
-
-/// How many positions attention weighs at once.
-const N_SCORES: usize = 64;
+/// Tokens in one pass: so many that what a pass reads of the weights is little beside what it computes.
+pub(crate) const MAX_BATCH: usize = 512;
 
 /// The pass was cancelled; the cache is as it was before.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,23 +29,27 @@ pub(crate) struct Model {
     pub(crate) weights: Weights,
     pub(crate) kernels: Kernels,
     frequencies: Vec<f32>, // [head_dim / 2] radians for each position
+    in_panels: bool,
 }
 
-/// The buffers of a pass.
+/// The buffers of a pass; n_batch is the most tokens that it takes.
 pub(crate) struct State {
-    residual: Vec<f32>,      // [MAX_BATCH][hidden]
-    normed: Vec<f32>,        // [MAX_BATCH][hidden]
-    turns: Vec<(f32, f32)>,  // [MAX_BATCH][head_dim / 2] cosine and sine, scaled
-    query: Vec<f32>,         // [MAX_BATCH][query_width]
-    attended: Vec<f32>,      // [MAX_BATCH][query_width]
-    projected: Vec<f32>,     // [MAX_BATCH][hidden]
-    router_logits: Vec<f32>, // [MAX_BATCH][n_experts]
+    residual: Vec<f32>,              // [n_batch][hidden]
+    normed: Vec<f32>,                // [n_batch][hidden]
+    quantised: Vec<ActivationBlock>, // what goes through the next matrix, in blocks
+    turns: Vec<(f32, f32)>,          // [n_batch][head_dim / 2] cosine and sine, scaled
+    query: Vec<f32>,                 // [n_batch][query_width]
+    key: Vec<f32>,                   // [n_batch][kv_width]
+    value: Vec<f32>,                 // [n_batch][kv_width]
+    attended: Vec<f32>,              // [n_batch][query_width]
+    attention_groups: Vec<Range<usize>>,
+    projected: Vec<f32>,     // [n_batch][hidden]
+    router_logits: Vec<f32>, // [n_batch][n_experts]
     routes: Routes,
-    gate_up: Vec<f32>,          // [MAX_BATCH * n_active][2 * intermediate]
-    activated: Vec<f32>,        // [MAX_BATCH * n_active][intermediate]
-    expert_out: Vec<f32>,       // [MAX_BATCH * n_active][hidden]
+    activated: Vec<f32>,        // [n_batch * n_active][intermediate]
+    expert_out: Vec<f32>,       // [n_batch * n_active][hidden]
     logits: Vec<f32>,           // [n_vocab]
-    singles: Vec<Range<usize>>, // [MAX_BATCH * n_active] each row a group of its own
+    singles: Vec<Range<usize>>, // [n_batch] each row a group of its own
 }
 
 /// Which tokens go through which experts. A pair is a token and one of its experts; pairs are sorted by expert.
@@ -56,18 +61,27 @@ struct Routes {
     groups: Vec<Range<usize>>, // [n_groups] their pairs
 }
 
+thread_local! {
+    /// What one task makes of gate and up before they become one.
+    static GATE_UP: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 impl State {
-    /// Buffers for a model.
-    pub(crate) fn new(c: &ModelConfig) -> Self {
-        let n_pairs = MAX_BATCH * c.n_active;
+    /// Buffers for a model and passes of up to `n_batch` tokens.
+    pub(crate) fn new(c: &ModelConfig, n_batch: usize) -> Self {
+        let n_pairs = n_batch * c.n_active;
         Self {
-            residual: vec![0.0; MAX_BATCH * c.hidden],
-            normed: vec![0.0; MAX_BATCH * c.hidden],
-            turns: vec![(0.0, 0.0); MAX_BATCH * c.head_dim / 2],
-            query: vec![0.0; MAX_BATCH * c.query_width()],
-            attended: vec![0.0; MAX_BATCH * c.query_width()],
-            projected: vec![0.0; MAX_BATCH * c.hidden],
-            router_logits: vec![0.0; MAX_BATCH * c.n_experts],
+            residual: vec![0.0; n_batch * c.hidden],
+            normed: vec![0.0; n_batch * c.hidden],
+            quantised: Activations::room(widest(c, n_batch) / BLOCK),
+            turns: vec![(0.0, 0.0); n_batch * c.head_dim / 2],
+            query: vec![0.0; n_batch * c.query_width()],
+            key: vec![0.0; n_batch * c.kv_width()],
+            value: vec![0.0; n_batch * c.kv_width()],
+            attended: vec![0.0; n_batch * c.query_width()],
+            attention_groups: Vec::with_capacity(n_batch),
+            projected: vec![0.0; n_batch * c.hidden],
+            router_logits: vec![0.0; n_batch * c.n_experts],
             routes: Routes {
                 chosen: Vec::with_capacity(n_pairs),
                 pair_of: Vec::with_capacity(n_pairs),
@@ -75,68 +89,77 @@ impl State {
                 experts: Vec::with_capacity(c.n_experts),
                 groups: Vec::with_capacity(c.n_experts),
             },
-            gate_up: vec![0.0; n_pairs * 2 * c.intermediate],
             activated: vec![0.0; n_pairs * c.intermediate],
             expert_out: vec![0.0; n_pairs * c.hidden],
             logits: vec![0.0; c.n_vocab],
-            singles: (0..n_pairs).map(|row| row..row + 1).collect(),
+            singles: (0..n_batch).map(|row| row..row + 1).collect(),
         }
     }
 
-    /// Bytes of [`Self::new`], the vocabulary-sized scratch of a sampler included.
-    pub(crate) fn n_bytes(c: &ModelConfig) -> u64 {
-        let for_each_token = 3 * c.hidden + c.head_dim + 2 * c.query_width() + c.n_experts;
-        let for_each_pair = 3 * c.intermediate + c.hidden + 8;
-        let n_floats = (MAX_BATCH as u64) * (for_each_token + c.n_active * for_each_pair) as u64;
-        size_of::<f32>() as u64 * (n_floats + 3 * c.n_vocab as u64)
+    /// The most tokens of a pass.
+    pub(crate) fn n_batch(&self) -> usize {
+        self.singles.len()
     }
+
+    /// Bytes of [`Self::new`], the vocabulary-sized scratch of a sampler included.
+    pub(crate) fn n_bytes(c: &ModelConfig, n_batch: usize) -> u64 {
+        let for_each_token = 3 * c.hidden + c.head_dim + 2 * c.query_width() + 2 * c.kv_width() + c.n_experts;
+        let for_each_pair = c.intermediate + c.hidden + 8;
+        let n_floats = (n_batch as u64) * (for_each_token + c.n_active * for_each_pair) as u64;
+        let quantised = (widest(c, n_batch) / BLOCK * size_of::<ActivationBlock>()) as u64;
+        quantised + size_of::<f32>() as u64 * (n_floats + 3 * c.n_vocab as u64)
+    }
+}
+
+/// Numbers of the widest input of a matrix in a pass.
+fn widest(c: &ModelConfig, n_batch: usize) -> usize {
+    n_batch * (c.n_active * c.hidden.max(c.intermediate)).max(c.query_width()).next_multiple_of(BLOCK)
 }
 
 impl Model {
     /// A model from its parts.
     pub(crate) fn new(config: ModelConfig, weights: Weights, kernels: Kernels) -> Self {
         let frequencies = config.rope.frequencies(config.head_dim);
-        Self { config, weights, kernels, frequencies }
+        let in_panels = weights.are_in_panels();
+        Self { config, weights, kernels, frequencies, in_panels }
     }
 
-    /// Reads up to [`MAX_BATCH`] tokens after those in the cache. Afterwards [`Self::logits`] answers for any of them.
+    /// Reads up to `n_batch` tokens after those in the cache. Afterwards [`Self::logits`] answers for any of them.
+    /// `at_layer` is asked before each layer whether to stop, and told its number.
     pub(crate) fn forward(
         &self,
         tokens: &[Token],
         cache: &mut KvCache,
         state: &mut State,
         pool: &mut Pool,
-        is_cancelled: &dyn Fn() -> bool,
+        at_layer: &mut dyn FnMut(usize) -> bool,
     ) -> Result<(), Cancelled> {
         let c = &self.config;
         let n = tokens.len();
-        let start = cache.len();
-        assert!(n <= MAX_BATCH, "a pass of {n} tokens");
+        assert!(n <= state.n_batch(), "a pass of {n} tokens");
         for (token, row) in tokens.iter().zip(state.residual.chunks_exact_mut(c.hidden)) {
             self.weights.embedding.read(*token, row);
         }
-        self.compute_turns(start, &mut state.turns[..n * c.head_dim / 2]);
+        self.compute_turns(cache.len(), &mut state.turns[..n * c.head_dim / 2]);
+        Attention::group(n, &mut state.attention_groups);
         for (layer_idx, layer) in self.weights.layers.iter().enumerate() {
-            if is_cancelled() {
+            if at_layer(layer_idx) {
                 return Err(Cancelled);
             }
-            // Attention.
             self.norm(&layer.attention_norm, n, state, pool);
-            let normed = &state.normed[..n * c.hidden];
-            self.linear(&layer.query, normed, &mut state.query, pool);
-            self.linear(&layer.key, normed, cache.new_keys(layer_idx, n), pool);
-            self.linear(&layer.value, normed, cache.new_values(layer_idx, n), pool);
+            self.project(layer, n, state, pool);
             rotate(&mut state.query[..n * c.query_width()], &state.turns, c.query_width(), c.head_dim);
-            rotate(cache.new_keys(layer_idx, n), &state.turns, c.kv_width(), c.head_dim);
-            self.attention(layer, layer_idx, n, cache, state, pool);
-            self.linear(&layer.output, &state.attended[..n * c.query_width()], &mut state.projected, pool);
+            rotate(&mut state.key[..n * c.kv_width()], &state.turns, c.kv_width(), c.head_dim);
+            cache.write(layer_idx, &state.key[..n * c.kv_width()], &state.value[..n * c.kv_width()]);
+            let attention =
+                Attention { config: c, kernels: self.kernels, layer, layer_idx, cache, query: &state.query };
+            attention.run(n, &state.attention_groups, &mut state.attended, pool);
+            self.project_back(layer, n, state, pool);
             add(&mut state.residual[..n * c.hidden], &state.projected);
-            // Experts.
             self.norm(&layer.mlp_norm, n, state, pool);
-            self.linear(&layer.router, &state.normed[..n * c.hidden], &mut state.router_logits, pool);
-            state.routes.choose(&state.router_logits[..n * c.n_experts], c);
+            self.route(layer, n, state, pool);
             self.experts(layer, state, pool);
-            state.routes.combine(&state.expert_out, &mut state.residual[..n * c.hidden], c);
+            self.combine(n, state, pool);
         }
         cache.append(tokens);
         Ok(())
@@ -145,12 +168,10 @@ impl Model {
     /// The logits after token `idx` of the last pass. [n_vocab]
     pub(crate) fn logits<'a>(&self, idx: usize, state: &'a mut State, pool: &mut Pool) -> &'a [f32] {
         let c = &self.config;
-        let normed = &mut state.normed[..c.hidden];
-        rms_norm(&state.residual[idx * c.hidden..][..c.hidden], &self.weights.final_norm, c.norm_eps, normed);
-        let (kernels, head) = (self.kernels, self.weights.head.all());
+        let (head, x) = (&self.weights.head, self.last(idx, &mut state.normed, &mut state.quantised, &state.residual));
         let (band, cost) = (band(c.n_vocab, c.hidden, pool), c.n_vocab * c.hidden);
         pool.blocks(&mut state.logits, c.n_vocab, &state.singles[..1], band, cost, &|_, mut out| {
-            kernels.bf16(head.rows(out.columns()), Vectors::all(normed, c.hidden), &mut out);
+            head.product(self.kernels, 0, out.columns(), x, &mut out);
         });
         &state.logits
     }
@@ -163,18 +184,37 @@ impl Model {
         state: &'a mut State,
         pool: &mut Pool,
     ) -> &'a [f32] {
-        let c = &self.config;
-        let normed = &mut state.normed[..c.hidden];
-        rms_norm(&state.residual[idx * c.hidden..][..c.hidden], &self.weights.final_norm, c.norm_eps, normed);
-        let (kernels, head, n) = (self.kernels, self.weights.head.all(), tokens.len());
+        let (c, n) = (&self.config, tokens.len());
+        let (head, x) = (&self.weights.head, self.last(idx, &mut state.normed, &mut state.quantised, &state.residual));
         let (band, cost) = (band(n, c.hidden, pool), n * c.hidden);
         pool.blocks(&mut state.logits, n, &state.singles[..1], band, cost, &|_, mut out| {
-            for (column, &token) in tokens[out.columns()].iter().enumerate() {
-                let row = token as usize..token as usize + 1;
-                kernels.bf16(head.rows(row), Vectors::all(normed, c.hidden), &mut out.column(column));
+            let columns = out.columns();
+            for (out, &token) in out.row(0).iter_mut().zip(&tokens[columns]) {
+                // Panels are read from their first row on.
+                let row = token as usize;
+                let first = if self.in_panels { row / PANEL * PANEL } else { row };
+                let mut logits = [0.0; PANEL];
+                let mut block = Block::whole(&mut logits, 1, first..row + 1);
+                head.product(self.kernels, 0, first..row + 1, x, &mut block);
+                *out = logits[row - first];
             }
         });
         &state.logits[..n]
+    }
+
+    /// What the head makes logits of: token `idx` of the last pass, normalised.
+    fn last<'a>(
+        &self,
+        idx: usize,
+        normed: &'a mut [f32],
+        quantised: &'a mut [ActivationBlock],
+        residual: &[f32],
+    ) -> Input<'a> {
+        let c = &self.config;
+        let normed = &mut normed[..c.hidden];
+        rms_norm(&residual[idx * c.hidden..][..c.hidden], &self.weights.final_norm, c.norm_eps, normed);
+        let exact = Vectors::all(normed, c.hidden);
+        Input { exact, quantised: self.in_panels.then(|| Activations::quantise(exact, quantised)) }
     }
 
     /// Cosines and sines of the positions from `start` on. [n][head_dim / 2]
@@ -196,143 +236,154 @@ impl Model {
         });
     }
 
-    /// `out[t] = weight x[t] + bias`, with x: [n][n_in] and out: [n][n_out].
-    fn linear(&self, linear: &Linear, x: &[f32], out: &mut [f32], pool: &mut Pool) {
-        let n_out = linear.bias.len();
-        let rows = linear.weight.all();
-        let x = Vectors::all(x, rows.width());
-        let cost = n_out * rows.width() * x.len();
-        let band = band(n_out, rows.width() * x.len(), pool);
-        pool.blocks(out, n_out, std::slice::from_ref(&(0..x.len())), band, cost, &|_, mut out| {
-            self.kernels.bf16(rows.rows(out.columns()), x, &mut out);
-            let bias = &linear.bias[out.columns()];
-            (0..out.n_rows()).for_each(|row| add(out.row(row), bias));
-        });
-    }
-
-    /// Queries against the keys and values of the cache, into `state.attended`. One task is one token and one key head.
-    fn attention(
-        &self,
-        layer: &Layer,
-        layer_idx: usize,
-        n: usize,
-        cache: &KvCache,
-        state: &mut State,
-        pool: &mut Pool,
-    ) {
-        let c = &self.config;
-        let (query_width, group) = (c.query_width(), c.n_heads / c.n_kv_heads);
-        let (start, query) = (cache.len(), &state.query);
-        let reach = match layer.kind {
-            LayerKind::Sliding => c.window,
-            LayerKind::Full => c.max_context,
-        };
-        let (band, cost) = (group * c.head_dim, 2 * n * query_width * reach.min(start + n));
-        pool.blocks(&mut state.attended, query_width, &state.singles[..n], band, cost, &|idx, mut out| {
-            let position = start + idx;
-            let first = (position + 1).saturating_sub(reach);
-            let (keys, values) = cache.since(layer_idx, first);
-            let columns = out.columns();
-            let kv_column = columns.start / group;
-            let heads = query[idx * query_width..][columns.clone()].chunks_exact(c.head_dim);
-            let sinks = &layer.sinks[columns.start / c.head_dim..];
-            for ((query, sum), sink) in heads.zip(out.row(0).chunks_exact_mut(c.head_dim)).zip(sinks) {
-                let (keys, values) = (&keys[kv_column..], &values[kv_column..]);
-                self.attend(query, *sink, keys, values, position + 1 - first, sum);
-            }
-        });
-    }
-
-    /// One head of one token over `n` positions; the softmax is taken as it goes (Milakov, Gimelshein 2018,
-    /// arXiv 1805.02867), and begins with the sink, which has a weight and no value.
-    fn attend(&self, query: &[f32], sink: f32, keys: &[f32], values: &[f32], n: usize, sum: &mut [f32]) {
-        let stride = self.config.kv_width();
-        let scale = 1.0 / (query.len() as f32).sqrt();
-        let mut scores = [0.0; N_SCORES];
-        let (mut highest, mut total) = (sink, 1.0);
-        sum.fill(0.0);
-        for first in (0..n).step_by(N_SCORES) {
-            let scores = &mut scores[..N_SCORES.min(n - first)];
-            self.kernels.scores(query, &keys[first * stride..], stride, scores);
-            let mut new_highest = highest;
-            for score in scores.iter_mut() {
-                *score *= scale;
-                new_highest = new_highest.max(*score);
-            }
-            if new_highest > highest {
-                let shrink = (highest - new_highest).exp();
-                total *= shrink;
-                sum.iter_mut().for_each(|sum| *sum *= shrink);
-                highest = new_highest;
-            }
-            for score in scores.iter_mut() {
-                *score = (*score - highest).exp();
-                total += *score;
-            }
-            self.kernels.add_weighted(sum, scores, &values[first * stride..], stride);
+    /// Vectors for the next matrix, which all of them go through.
+    fn input<'a>(&self, exact: Vectors<'a>, room: &'a mut [ActivationBlock], pool: &mut Pool) -> Input<'a> {
+        if !self.in_panels {
+            return Input { exact, quantised: None };
         }
-        sum.iter_mut().for_each(|sum| *sum /= total);
+        let (n, n_blocks) = (exact.len(), exact.width() / BLOCK);
+        let room = &mut room[..n * n_blocks];
+        let n_together = 8; // blocks of all vectors
+        let bounds = |part: usize| part * n_together * n..n_blocks.min((part + 1) * n_together) * n;
+        let cost = QUANTISING * n * exact.width();
+        pool.parts(room, n_blocks.div_ceil(n_together), &bounds, cost, &|part, room| {
+            Activations::quantise_blocks(exact, part * n_together, room);
+        });
+        Input { exact, quantised: Some(Activations::new(room, n)) }
+    }
+
+    /// Queries, keys and values of `state.normed`.
+    fn project(&self, layer: &Layer, n: usize, state: &mut State, pool: &mut Pool) {
+        let c = &self.config;
+        let x = self.input(Vectors::all(&state.normed[..n * c.hidden], c.hidden), &mut state.quantised, pool);
+        let linears = [&layer.query, &layer.key, &layer.value];
+        let group = [0..n];
+        let outs = [&mut state.query, &mut state.key, &mut state.value];
+        let mut linear_idx = 0;
+        let targets = outs.map(|out| {
+            let width = linears[linear_idx].weight.n_out;
+            linear_idx += 1;
+            Target { out, width, groups: &group, band: band(width, c.hidden * n, pool) }
+        });
+        let cost = n * c.hidden * (c.query_width() + 2 * c.kv_width());
+        pool.fill(targets, cost, &|linear_idx, _, mut out| linears[linear_idx].apply(self.kernels, 0, x, &mut out));
+    }
+
+    /// What attention found, back at the width of the residual stream, into `state.projected`.
+    fn project_back(&self, layer: &Layer, n: usize, state: &mut State, pool: &mut Pool) {
+        let (hidden, width) = (self.config.hidden, self.config.query_width());
+        let x = self.input(Vectors::all(&state.attended[..n * width], width), &mut state.quantised, pool);
+        let band = band(hidden, width * n, pool);
+        pool.blocks(&mut state.projected, hidden, &[0..n], band, n * hidden * width, &|_, mut out| {
+            layer.output.apply(self.kernels, 0, x, &mut out);
+        });
+    }
+
+    /// Chooses the experts of each token.
+    fn route(&self, layer: &Layer, n: usize, state: &mut State, pool: &mut Pool) {
+        let (c, normed) = (&self.config, &state.normed);
+        let cost = n * c.n_experts * c.hidden;
+        let logits = &mut state.router_logits;
+        pool.blocks(logits, c.n_experts, &state.singles[..n], c.n_experts, cost, &|idx, mut out| {
+            let x = Vectors::all(&normed[idx * c.hidden..][..c.hidden], c.hidden);
+            self.kernels.f32(&layer.router, x, &mut out);
+            add(out.row(0), &layer.router_bias);
+        });
+        state.routes.choose(&state.router_logits[..n * c.n_experts], c);
     }
 
     /// Every pair of token and expert: `state.normed` through gate and up, their product, and down to `state.expert_out`.
     fn experts(&self, layer: &Layer, state: &mut State, pool: &mut Pool) {
         let c = &self.config;
-        let routes = &state.routes;
-        let n_pairs = routes.token_of.len();
-        let normed = &state.normed;
-        self.expert_matrix(&layer.gate_up, routes, &mut state.gate_up, 2 * c.intermediate, c.hidden, pool, &|pairs| {
-            Vectors::picked(normed, c.hidden, &routes.token_of[pairs])
-        });
-        let gate_up = &state.gate_up;
-        let (width, singles) = (c.intermediate, &state.singles[..n_pairs]);
-        let cost = 32 * n_pairs * width; // an exponential each
-        pool.blocks(&mut state.activated, width, singles, width, cost, &|pair, mut out| {
-            let gate_up = gate_up[pair * 2 * c.intermediate..][..2 * c.intermediate].as_chunks::<2>().0;
-            for (out, [gate, up]) in out.row(0).iter_mut().zip(gate_up) {
-                *out = swiglu(*gate, *up, c.swiglu_limit);
-            }
+        let (routes, normed) = (&state.routes, &state.normed);
+        let picked = |pairs: Range<usize>| Vectors::picked(normed, c.hidden, &routes.token_of[pairs]);
+        self.quantise_groups(routes, c.hidden, &picked, &mut state.quantised, pool);
+        let quantised = &state.quantised;
+        // Half as many columns as gate and up have rows, so half of a panel.
+        let (band, cost) = routes.work(c.intermediate, 2 * c.hidden, pool);
+        pool.blocks(&mut state.activated, c.intermediate, &routes.groups, band, cost, &|group_idx, mut out| {
+            let x = self.group_input(routes, group_idx, c.hidden, &picked, quantised);
+            let columns = out.columns();
+            GATE_UP.with_borrow_mut(|gate_up| {
+                let (rows, n) = (2 * columns.start..2 * columns.end, out.n_rows());
+                gate_up.resize(gate_up.len().max(n * rows.len()), 0.0);
+                let mut both = Block::whole(gate_up, n, rows);
+                layer.gate_up.apply(self.kernels, routes.experts[group_idx], x, &mut both);
+                for row in 0..n {
+                    self.kernels.swiglu(both.row(row).as_chunks().0, c.swiglu_limit, out.row(row));
+                }
+            });
         });
         let activated = &state.activated;
-        self.expert_matrix(&layer.down, routes, &mut state.expert_out, c.hidden, c.intermediate, pool, &|pairs| {
+        let rows = |pairs: Range<usize>| {
             Vectors::all(&activated[pairs.start * c.intermediate..pairs.end * c.intermediate], c.intermediate)
+        };
+        self.quantise_groups(routes, c.intermediate, &rows, &mut state.quantised, pool);
+        let quantised = &state.quantised;
+        let (band, cost) = routes.work(c.hidden, c.intermediate, pool);
+        pool.blocks(&mut state.expert_out, c.hidden, &routes.groups, band, cost, &|group_idx, mut out| {
+            let x = self.group_input(routes, group_idx, c.intermediate, &rows, quantised);
+            layer.down.apply(self.kernels, routes.experts[group_idx], x, &mut out);
         });
     }
 
-    /// `out[pair] = weight[expert of the pair] x[pair] + bias`, with out: [n_pairs][n_out].
-    #[allow(clippy::too_many_arguments)] // the shapes of one product; a struct for one call would only hide them
-    fn expert_matrix<'a>(
+    /// Quantises what goes through the experts, group after group.
+    fn quantise_groups<'a>(
         &self,
-        experts: &Experts,
         routes: &Routes,
-        out: &mut [f32],
-        n_out: usize,
-        n_in: usize,
-        pool: &mut Pool,
+        width: usize,
         x: &(impl Fn(Range<usize>) -> Vectors<'a> + Sync),
+        room: &mut [ActivationBlock],
+        pool: &mut Pool,
     ) {
-        let n_together = routes.token_of.len().div_ceil(routes.groups.len().max(1));
-        let band = band(n_out, n_in * n_together, pool);
-        let cost = routes.token_of.len() * n_out * n_in;
-        pool.blocks(out, n_out, &routes.groups, band, cost, &|group_idx, mut out: Block<'_>| {
-            let expert_idx = routes.experts[group_idx];
-            let columns = out.columns();
-            let x = x(routes.groups[group_idx].clone());
-            self.kernels.mxfp4(experts.rows(expert_idx, columns.clone()), x, &mut out);
-            let bias = experts.bias(expert_idx, columns);
-            for row in 0..out.n_rows() {
-                for (out, bias) in out.row(row).iter_mut().zip(bias) {
-                    *out += half::bf16::from_le_bytes(*bias).to_f32();
-                }
+        if !self.in_panels {
+            return;
+        }
+        let bounds = |group_idx: usize| routes.blocks(group_idx, width);
+        let cost = QUANTISING * routes.token_of.len() * width;
+        pool.parts(room, routes.groups.len(), &bounds, cost, &|group_idx, room| {
+            Activations::quantise(x(routes.groups[group_idx].clone()), room);
+        });
+    }
+
+    /// What goes through the expert of a group.
+    fn group_input<'a>(
+        &self,
+        routes: &Routes,
+        group_idx: usize,
+        width: usize,
+        x: &(impl Fn(Range<usize>) -> Vectors<'a> + Sync),
+        quantised: &'a [ActivationBlock],
+    ) -> Input<'a> {
+        let pairs = routes.groups[group_idx].clone();
+        let blocks = &quantised[if self.in_panels { routes.blocks(group_idx, width) } else { 0..0 }];
+        let quantised = self.in_panels.then(|| Activations::new(blocks, pairs.len()));
+        Input { exact: x(pairs), quantised }
+    }
+
+    /// Adds what the experts made of each token to its residual stream, in the order in which they were chosen.
+    fn combine(&self, n: usize, state: &mut State, pool: &mut Pool) {
+        let c = &self.config;
+        let (routes, expert_out) = (&state.routes, &state.expert_out);
+        let cost = n * c.n_active * c.hidden;
+        pool.blocks(&mut state.residual, c.hidden, &state.singles[..n], c.hidden, cost, &|token, mut residual| {
+            for idx in token * c.n_active..(token + 1) * c.n_active {
+                let out = &expert_out[routes.pair_of[idx] * c.hidden..][..c.hidden];
+                let share = routes.chosen[idx].1;
+                residual.row(0).iter_mut().zip(out).for_each(|(sum, out)| *sum += share * out);
             }
         });
     }
 }
 
+/// What quantising a number costs, in multiplications.
+const QUANTISING: usize = 8;
+
 /// Columns for one task: several tasks for each thread, each worth handing over (some microseconds).
 fn band(n_columns: usize, n_products_a_column: usize, pool: &Pool) -> usize {
     let worth_it = 65_536usize.div_ceil(n_products_a_column.max(1));
     let fair = n_columns.div_ceil(8 * pool.n_threads());
-    worth_it.max(fair).next_multiple_of(8)
+    worth_it.max(fair).next_multiple_of(PANEL)
 }
 
 impl Routes {
@@ -383,15 +434,16 @@ impl Routes {
         }
     }
 
-    /// Adds what the experts made of each token to its residual stream, in the order in which they were chosen.
-    fn combine(&self, expert_out: &[f32], residual: &mut [f32], c: &ModelConfig) {
-        for (token, residual) in residual.chunks_exact_mut(c.hidden).enumerate() {
-            for idx in token * c.n_active..(token + 1) * c.n_active {
-                let out = &expert_out[self.pair_of[idx] * c.hidden..][..c.hidden];
-                let share = self.chosen[idx].1;
-                residual.iter_mut().zip(out).for_each(|(sum, out)| *sum += share * out);
-            }
-        }
+    /// The blocks of a group's pairs among those of all pairs, of vectors of this width.
+    fn blocks(&self, group_idx: usize, width: usize) -> Range<usize> {
+        let (pairs, n_blocks) = (&self.groups[group_idx], width / BLOCK);
+        pairs.start * n_blocks..pairs.end * n_blocks
+    }
+
+    /// Columns for one task of a product of all groups with their experts' matrices, and what it costs.
+    fn work(&self, n_out: usize, n_in: usize, pool: &Pool) -> (usize, usize) {
+        let n_together = self.token_of.len().div_ceil(self.groups.len().max(1));
+        (band(n_out, n_in * n_together, pool), self.token_of.len() * n_out * n_in)
     }
 }
 
@@ -424,10 +476,4 @@ fn rotate(vectors: &mut [f32], turns: &[(f32, f32)], width: usize, head_dim: usi
 
 fn add(sum: &mut [f32], x: &[f32]) {
     sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
-}
-
-/// The gated unit of gpt-oss: both sides clamped, the gate only from above.
-fn swiglu(gate: f32, up: f32, limit: f32) -> f32 {
-    let (gate, up) = (gate.min(limit), up.clamp(-limit, limit));
-    (up + 1.0) * gate / (1.0 + (-1.702 * gate).exp())
 }

@@ -3,17 +3,21 @@
 //! What it is not: general. It runs this one architecture, one transcript at a time, on a thread of its own.
 //! Start at [`CpuEngine::open`]; then read [`config`], `weights`, `kv_cache` and, above all, `forward`.
 
+mod attention;
+mod caches;
 pub mod config;
 mod forward;
 pub(crate) mod kernels;
 mod kv_cache;
 mod session;
+mod snapshots;
 mod weights;
 
 use self::forward::{Model, State};
 use self::kernels::{Kernels, pool::Pool};
 use self::kv_cache::KvCache;
-use self::session::Session;
+use self::session::{Session, n_batch};
+use self::snapshots::Snapshots;
 use self::weights::Weights;
 use super::constraint::{CompiledGrammar, Constraint, GrammarError};
 use super::models::{self, Checkpoint, LoadError};
@@ -25,13 +29,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 
+pub use kv_cache::CacheFormat;
+pub use snapshots::Store as SnapshotStore;
+
 /// How an engine is set up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Threads that compute; the machine's physical cores unless told otherwise.
     pub threads: Option<usize>,
     /// The longest transcript in tokens; [`default_context`] unless told otherwise.
     pub context_length: Option<usize>,
+    /// How keys and values are kept; [`default_cache`] unless told otherwise.
+    pub cache: Option<CacheFormat>,
+    /// Conversations that are kept in memory at most; [`SESSIONS`] unless told otherwise.
+    pub n_sessions: Option<usize>,
+    /// Where what was read is kept from one run to the next; nowhere when left out.
+    pub snapshots: Option<SnapshotStore>,
+}
+
+/// Conversations that are kept in memory unless told otherwise.
+pub const SESSIONS: usize = 4;
+
+/// Half precision for a model in panels, whose inputs are rounded further; for one that runs as it lies, as computed.
+fn default_cache(weights: &Weights) -> CacheFormat {
+    if weights.are_in_panels() { CacheFormat::F16 } else { CacheFormat::F32 }
 }
 
 /// The context that is used unless told otherwise: 16,384 tokens, or what the model reads where that is less.
@@ -40,8 +61,9 @@ pub fn default_context(config: &ModelConfig) -> usize {
 }
 
 /// Bytes that an engine takes beside the mapped weights when its context is full.
-pub fn memory_needed(config: &ModelConfig, context_length: usize) -> u64 {
-    KvCache::n_bytes(config, context_length).saturating_add(State::n_bytes(config))
+pub fn memory_needed(config: &ModelConfig, context_length: usize, cache: CacheFormat) -> u64 {
+    let state = State::n_bytes(config, n_batch(context_length));
+    KvCache::n_bytes(config, context_length, cache).saturating_add(state)
 }
 
 /// A model that runs on a thread of its own.
@@ -73,8 +95,9 @@ impl CpuEngine {
             return Err(LoadError::Context { name, asked: context_length, limit });
         }
         let weights = Weights::open(&checkpoint)?;
+        let cache = options.cache.unwrap_or_else(|| default_cache(&weights));
         let what = format!("a context of {context_length} tokens");
-        let needed = memory_needed(&checkpoint.config, context_length);
+        let needed = memory_needed(&checkpoint.config, context_length, cache);
         models::check_memory(&name, &what, needed)?;
         models::check_size(&name, checkpoint.n_bytes().saturating_add(needed))?;
         let description = ModelDescription {
@@ -87,7 +110,10 @@ impl CpuEngine {
         let kernels = Kernels::best();
         let model = Model::new(checkpoint.config, weights, kernels);
         let pool = Pool::new(n_threads).map_err(LoadError::Thread)?;
-        let session = Session::new(model, pool, context_length);
+        let key = snapshot_key(&checkpoint.key, cache);
+        let snapshots = options.snapshots.map(|store| Snapshots::new(store, &key));
+        let n_sessions = options.n_sessions.unwrap_or(SESSIONS);
+        let session = Session::new(model, pool, context_length, cache, n_sessions, snapshots);
         let (jobs, inbox) = std::sync::mpsc::channel();
         let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
         let thread = Some(thread.map_err(LoadError::Thread)?);
@@ -115,6 +141,11 @@ impl CpuEngine {
         let constraint = Constraint::start(&compiled, &request.tokens[n_before..]);
         constraint.map(Some).ok_or(EngineError::NotInGrammar)
     }
+}
+
+/// All that the numbers of a cache depend on beside the tokens.
+fn snapshot_key(model: &[u8; 32], cache: CacheFormat) -> [u8; 32] {
+    *blake3::Hasher::new().update(model).update(format!("{cache:?}").as_bytes()).finalize().as_bytes()
 }
 
 /// The life of the engine's thread: one request after the other until the engine is dropped.

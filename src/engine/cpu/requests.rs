@@ -18,6 +18,7 @@ fn engine(options: Options) -> CpuEngine {
 fn request(tokens: &[Token], max_tokens: usize) -> Request {
     Request {
         tokens: tokens.to_vec(),
+        n_shared: 0,
         stop: Vec::new(),
         forbidden: Vec::new(),
         max_tokens,

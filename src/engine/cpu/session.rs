@@ -1,33 +1,53 @@
-//! One transcript after the other: what is known already is kept, the rest is read, and new tokens are made.
+//! One request after the other: what is known already is kept, the rest is read, and new tokens are made.
 //!
 //! What it is not: it knows no threads but the pool's, and no channels; the engine's thread calls it.
 //! Start at [`Session::generate`].
 
+use super::caches::Caches;
 use super::forward::{Cancelled, MAX_BATCH, Model, State};
 use super::kernels::pool::Pool;
-use super::kv_cache::KvCache;
+use super::kv_cache::{CacheFormat, KvCache};
+use super::snapshots::{Snapshots, WORTH_KEEPING};
 use crate::engine::constraint::{Allowed, Constraint, Next};
 use crate::engine::sampler::Sampler;
 use crate::engine::{EngineError, Finish, Generation, Progress, Request};
 use crate::harmony::Token;
+use std::thread::JoinHandle;
 
 /// Of so many allowed tokens only their own rows of the head are computed.
-const N_FEW: usize = 4_096;
+const N_FEW: usize = 512;
+
+/// A reader of a long prompt can come back to each of so many positions.
+const BETWEEN_MARKS: usize = 2048;
 
 /// A model and what it has read.
 pub(super) struct Session {
     model: Model,
-    cache: KvCache,
+    caches: Caches,
+    snapshots: Option<Snapshots>,
+    writers: Vec<JoinHandle<()>>,
     state: State,
     pool: Pool,
     context_length: usize,
 }
 
+/// How many tokens the model reads in one pass.
+pub(super) fn n_batch(context_length: usize) -> usize {
+    MAX_BATCH.min(context_length)
+}
+
 impl Session {
-    pub(super) fn new(model: Model, pool: Pool, context_length: usize) -> Self {
-        let cache = KvCache::new(&model.config, context_length);
-        let state = State::new(&model.config);
-        Self { model, cache, state, pool, context_length }
+    pub(super) fn new(
+        model: Model,
+        pool: Pool,
+        context_length: usize,
+        format: CacheFormat,
+        n_sessions: usize,
+        snapshots: Option<Snapshots>,
+    ) -> Self {
+        let caches = Caches::new(&model.config, context_length, format, n_sessions);
+        let state = State::new(&model.config, n_batch(context_length));
+        Self { model, caches, snapshots, writers: Vec::new(), state, pool, context_length }
     }
 
     /// Continues the request's transcript. `is_cancelled` is asked at every layer.
@@ -48,32 +68,102 @@ impl Session {
         }
         // The last token is read again even when it is known, for its logits.
         let n_longest = n_prompt.checked_sub(1).ok_or(EngineError::EmptyTranscript)?;
-        let n_reused = self.cache.keep_common_prefix(&request.tokens, n_longest);
+        self.writers.retain(|writer| !writer.is_finished());
+        let (snapshots, writers) = (&self.snapshots, &mut self.writers);
+        let (cache, mut n_reused) = self.caches.choose(&request.tokens, n_longest, &mut |leaving| {
+            writers.extend(snapshots.as_ref().and_then(|snapshots| snapshots.keep(leaving, leaving.len())));
+        });
+        if let Some(snapshots) = snapshots
+            && let Some(n) = snapshots.longest(&request.tokens, n_reused + WORTH_KEEPING, n_longest, cache)
+        {
+            n_reused = n;
+            cache.mark();
+        } else {
+            n_reused = n_reused.min(cache.len()); // a damaged snapshot leaves nothing
+        }
+        let mut turn = Turn {
+            model: &self.model,
+            cache,
+            state: &mut self.state,
+            pool: &mut self.pool,
+            snapshots: self.snapshots.as_ref(),
+            writers: &mut self.writers,
+            context_length: self.context_length,
+            is_cancelled,
+        };
         let mut generation = Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused, n_forced: 0 };
-        if let Ok(last_idx) = self.prefill(request, n_reused, is_cancelled, report) {
-            self.decode(request, constraint, last_idx, &mut generation, is_cancelled, report)?;
+        if let Ok(last_idx) = turn.prefill(request, n_reused, report) {
+            turn.decode(request, constraint, last_idx, &mut generation, report)?;
         }
         Ok(generation)
     }
+}
 
-    /// Reads the prompt from `n_reused` on; returns where in the last pass its last token was.
+impl Drop for Session {
+    /// Conversations may go on another day.
+    fn drop(&mut self) {
+        if let Some(snapshots) = &self.snapshots {
+            let kept = self.caches.all().iter().filter_map(|cache| snapshots.keep(cache, cache.len()));
+            self.writers.extend(kept);
+        }
+        for writer in self.writers.drain(..) {
+            let _ = writer.join(); // a snapshot that could not be written is no loss
+        }
+    }
+}
+
+/// One request on its way.
+struct Turn<'a> {
+    model: &'a Model,
+    cache: &'a mut KvCache,
+    state: &'a mut State,
+    pool: &'a mut Pool,
+    snapshots: Option<&'a Snapshots>,
+    writers: &'a mut Vec<JoinHandle<()>>,
+    context_length: usize,
+    is_cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Turn<'_> {
+    /// Reads the prompt from `n_reused` on; returns where in the last pass its last token was. What others may begin with
+    /// as well, and the end, can be come back to.
     fn prefill(
         &mut self,
         request: &Request,
         n_reused: usize,
-        is_cancelled: &dyn Fn() -> bool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<usize, Cancelled> {
-        let new = &request.tokens[n_reused..];
-        let total = new.len();
+        let (tokens, total) = (&request.tokens, request.tokens.len() - n_reused);
         report(Progress::Prefill { done: 0, total });
-        let mut done = 0;
         let mut last_idx = 0;
-        for batch in new.chunks(MAX_BATCH) {
-            self.model.forward(batch, &mut self.cache, &mut self.state, &mut self.pool, is_cancelled)?;
-            done += batch.len();
-            last_idx = batch.len() - 1;
-            report(Progress::Prefill { done, total });
+        let mut reported = 0;
+        while self.cache.len() < tokens.len() {
+            let start = self.cache.len();
+            let next_mark = (start + 1).next_multiple_of(BETWEEN_MARKS);
+            let mut end = tokens.len().min(next_mark).min(start + self.state.n_batch());
+            if (start + 1..end).contains(&request.n_shared) {
+                end = request.n_shared;
+            }
+            let (n, n_layers, is_cancelled) = (end - start, self.model.config.n_layers(), self.is_cancelled);
+            let mut at_layer = |layer_idx| {
+                let done = start - n_reused + n * layer_idx / n_layers;
+                if done > reported {
+                    reported = done;
+                    report(Progress::Prefill { done, total });
+                }
+                is_cancelled()
+            };
+            self.model.forward(&tokens[start..end], self.cache, self.state, self.pool, &mut at_layer)?;
+            last_idx = n - 1;
+            reported = end - n_reused;
+            report(Progress::Prefill { done: reported, total });
+            if end == request.n_shared || end == next_mark || end == tokens.len() {
+                self.cache.mark();
+            }
+            if end == request.n_shared {
+                let kept = self.snapshots.and_then(|snapshots| snapshots.keep(self.cache, end));
+                self.writers.extend(kept);
+            }
         }
         Ok(last_idx)
     }
@@ -85,7 +175,6 @@ impl Session {
         mut constraint: Option<Constraint>,
         mut last_idx: usize,
         generation: &mut Generation,
-        is_cancelled: &dyn Fn() -> bool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<(), EngineError> {
         let n_max = request.max_tokens.min(self.context_length - request.tokens.len());
@@ -97,7 +186,7 @@ impl Session {
                 generation.finish = Finish::Length;
                 return Ok(());
             }
-            if is_cancelled() {
+            if (self.is_cancelled)() {
                 return Ok(());
             }
             let next = constraint.as_mut().map(|constraint| constraint.next(n_left)).transpose()?;
@@ -113,7 +202,7 @@ impl Session {
             generation.n_forced += forced.len().min(n_left);
             let mut new = forced;
             if new.is_empty() {
-                match self.read(&mut unread, is_cancelled) {
+                match self.read(&mut unread) {
                     Ok(Some(read)) => last_idx = read,
                     Ok(None) => {}
                     Err(Cancelled) => return Ok(()),
@@ -140,10 +229,10 @@ impl Session {
     }
 
     /// Reads what has been written; returns where in the last pass its last token was, if there was any.
-    fn read(&mut self, unread: &mut Vec<Token>, is_cancelled: &dyn Fn() -> bool) -> Result<Option<usize>, Cancelled> {
+    fn read(&mut self, unread: &mut Vec<Token>) -> Result<Option<usize>, Cancelled> {
         let mut last_idx = None;
-        for batch in unread.chunks(MAX_BATCH) {
-            self.model.forward(batch, &mut self.cache, &mut self.state, &mut self.pool, is_cancelled)?;
+        for batch in unread.chunks(self.state.n_batch()) {
+            self.model.forward(batch, self.cache, self.state, self.pool, &mut |_| (self.is_cancelled)())?;
             last_idx = Some(batch.len() - 1);
         }
         unread.clear();
@@ -161,17 +250,17 @@ impl Session {
     ) -> Result<Token, EngineError> {
         let token = match allowed {
             None => {
-                let logits = self.model.logits(last_idx, &mut self.state, &mut self.pool);
+                let logits = self.model.logits(last_idx, self.state, self.pool);
                 sampler.sample(logits, &request.forbidden, position)
             }
             Some(allowed) if allowed.n_tokens() <= N_FEW => {
                 let tokens: Vec<Token> = allowed.iter().collect();
-                let logits = self.model.logits_of(&tokens, last_idx, &mut self.state, &mut self.pool);
+                let logits = self.model.logits_of(&tokens, last_idx, self.state, self.pool);
                 sampler.sample(logits, &[], position).map(|idx| tokens[idx as usize])
             }
             Some(allowed) => {
                 let forbidden: Vec<Token> = allowed.others(self.model.config.n_vocab).collect();
-                let logits = self.model.logits(last_idx, &mut self.state, &mut self.pool);
+                let logits = self.model.logits(last_idx, self.state, self.pool);
                 sampler.sample(logits, &forbidden, position)
             }
         };

@@ -1,11 +1,14 @@
-//! The weights of a model, as they lie in the checkpoint: mapped, never copied but for the small vectors.
+//! The weights of a model: its large matrices in panels, or as they lie in the checkpoint, and its small vectors as f32.
 //!
 //! What it is not: nothing here changes after loading.
 //! Start at [`Weights::open`].
 
-use super::config::{LayerKind, ModelConfig};
-use super::kernels::{Bf16Rows, Mxfp4Rows};
-use crate::engine::models::{Checkpoint, EmbeddingRows, LayerPart, LoadError, Part, Tensor};
+use super::config::LayerKind;
+use super::kernels::activations::Activations;
+use super::kernels::panels::{Format, Panels};
+use super::kernels::pool::Block;
+use super::kernels::{Bf16Rows, Kernels, Mxfp4Rows, Vectors};
+use crate::engine::models::{Checkpoint, EmbeddingRows, LayerPart, LoadError, Part, Rows, Stored, Tensor};
 use crate::harmony::Token;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ pub(crate) struct Weights {
     pub(crate) embedding: Embedding, // [n_vocab][hidden]
     pub(crate) layers: Vec<Layer>,
     pub(crate) final_norm: Vec<f32>, // [hidden]
-    pub(crate) head: Bf16Matrix,     // [n_vocab][hidden]
+    pub(crate) head: Matrix,         // [n_vocab][hidden]
 }
 
 /// The weights of a layer.
@@ -28,27 +31,89 @@ pub(crate) struct Layer {
     pub(crate) output: Linear,           // query_width -> hidden
     pub(crate) sinks: Vec<f32>,          // [n_heads]
     pub(crate) mlp_norm: Vec<f32>,       // [hidden]
-    pub(crate) router: Linear,           // hidden -> n_experts
-    pub(crate) gate_up: Experts,         // hidden -> 2 * intermediate, gate and up in turns
-    pub(crate) down: Experts,            // intermediate -> hidden
+    pub(crate) router: Vec<f32>,         // [n_experts][hidden]
+    pub(crate) router_bias: Vec<f32>,    // [n_experts]
+    pub(crate) gate_up: Linear,          // of each expert: hidden -> 2 * intermediate, gate and up in turns
+    pub(crate) down: Linear,             // of each expert: intermediate -> hidden
 }
 
-/// A bf16 matrix.
-pub(crate) struct Bf16Matrix {
-    tensor: Tensor, // [n_rows][width]
-    width: usize,
+/// A matrix, or one for each expert.
+pub(crate) struct Matrix {
+    numbers: Numbers,
+    pub(crate) n_out: usize, // of one
+    pub(crate) n_in: usize,
 }
 
-impl Bf16Matrix {
-    /// All rows.
-    pub(crate) fn all(&self) -> Bf16Rows<'_> {
-        Bf16Rows::new(self.tensor.bytes(), self.width)
+/// Where the numbers of matrices are, those of the experts one after the other.
+enum Numbers {
+    Bf16(Tensor),
+    Mxfp4 { blocks: Tensor, scales: Tensor },
+    Rows(Arc<dyn Rows>),
+    Panels(Format, Tensor),
+}
+
+/// What is multiplied: as it is, for matrices as they lie in a checkpoint, and as int8 for panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) exact: Vectors<'a>,
+    pub(crate) quantised: Option<Activations<'a>>,
+}
+
+impl Matrix {
+    /// As it lies in the checkpoint.
+    fn stored(checkpoint: &Checkpoint, part: Part) -> Result<Self, LoadError> {
+        let shape = part.shape(&checkpoint.config);
+        let [.., n_out, n_in] = shape[..] else { unreachable!("a matrix has two sides or three") };
+        let numbers = match checkpoint.matrix(part)? {
+            Stored::Bf16 { tensor, .. } => Numbers::Bf16(tensor),
+            Stored::Mxfp4 { blocks, scales, .. } => Numbers::Mxfp4 { blocks, scales },
+            Stored::Panels { format, tensor, .. } => Numbers::Panels(format, tensor),
+            Stored::Other(rows) => Numbers::Rows(rows),
+        };
+        Ok(Self { numbers, n_out, n_in })
+    }
+
+    /// Whether it wants its input as int8.
+    pub(crate) fn is_in_panels(&self) -> bool {
+        matches!(self.numbers, Numbers::Panels(..))
+    }
+
+    /// `out[t][r] = rows[r] . x[t]`, for some rows of the matrix of an expert (or of the only one, which is number 0).
+    /// Panels want `rows` to begin at a multiple of 16.
+    pub(crate) fn product(
+        &self,
+        kernels: Kernels,
+        expert_idx: usize,
+        rows: Range<usize>,
+        x: Input<'_>,
+        out: &mut Block<'_>,
+    ) {
+        let (n_out, n_in) = (self.n_out, self.n_in);
+        let among_all = expert_idx * n_out + rows.start..expert_idx * n_out + rows.end;
+        match &self.numbers {
+            Numbers::Panels(format, tensor) => {
+                let n_bytes = format.matrix_bytes(n_out, n_in);
+                let bytes = &tensor.bytes()[expert_idx * n_bytes..][..n_bytes];
+                let x = x.quantised.expect("what panels are multiplied with has been quantised");
+                kernels.panels(Panels::new(bytes, *format, n_out, n_in).rows(rows), x, out);
+            }
+            Numbers::Bf16(tensor) => kernels.bf16(Bf16Rows::new(tensor.bytes(), n_in).rows(among_all), x.exact, out),
+            Numbers::Mxfp4 { blocks, scales } => {
+                let all = Mxfp4Rows::new(blocks.bytes(), scales.bytes(), n_in);
+                kernels.mxfp4(all.rows(among_all), x.exact, out);
+            }
+            Numbers::Rows(source) => {
+                let mut numbers = vec![0.0; rows.len() * n_in];
+                source.read(among_all, &mut numbers);
+                kernels.f32(&numbers, x.exact, out);
+            }
+        }
     }
 }
 
 /// Where tokens become vectors.
 pub(crate) enum Embedding {
-    Stored(Bf16Matrix),
+    Stored(Arc<dyn Rows>),
     Computed(Arc<dyn EmbeddingRows>),
 }
 
@@ -56,83 +121,69 @@ impl Embedding {
     fn open(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
         match &checkpoint.embedding {
             Some(rows) => Ok(Self::Computed(rows.clone())),
-            None => Ok(Self::Stored(matrix(checkpoint, Part::Embedding)?)),
+            None => Ok(Self::Stored(checkpoint.matrix(Part::Embedding)?.rows())),
         }
     }
 
     /// Fills in the row of a token. [hidden]
     pub(crate) fn read(&self, token: Token, row: &mut [f32]) {
         match self {
-            Self::Stored(matrix) => matrix.all().read(token as usize, row),
+            Self::Stored(rows) => rows.read(token as usize..token as usize + 1, row),
             Self::Computed(rows) => rows.read(token, row),
         }
     }
 }
 
-/// A bf16 matrix and what is added to its product.
+/// A matrix and what is added to its product; or both for each expert.
 pub(crate) struct Linear {
-    pub(crate) weight: Bf16Matrix, // [n_out][n_in]
-    pub(crate) bias: Vec<f32>,     // [n_out]
+    pub(crate) weight: Matrix, // [n_experts or 1][n_out][n_in]
+    pub(crate) bias: Vec<f32>, // [n_experts or 1][n_out]
 }
 
-/// One MXFP4 matrix for each expert.
-pub(crate) struct Experts {
-    blocks: Tensor, // [n_experts][n_out][n_in / 32][16]
-    scales: Tensor, // [n_experts][n_out][n_in / 32]
-    bias: Tensor,   // [n_experts][n_out], bf16
-    n_out: usize,
-    n_in: usize,
-}
-
-impl Experts {
-    /// Some rows of one expert.
-    pub(crate) fn rows(&self, expert_idx: usize, rows: Range<usize>) -> Mxfp4Rows<'_> {
-        let first = expert_idx * self.n_out;
-        Mxfp4Rows::new(self.blocks.bytes(), self.scales.bytes(), self.n_in).rows(first + rows.start..first + rows.end)
+impl Linear {
+    fn open(checkpoint: &Checkpoint, weight: Part, bias: Part) -> Result<Self, LoadError> {
+        Ok(Self { weight: Matrix::stored(checkpoint, weight)?, bias: checkpoint.vector(bias)? })
     }
 
-    /// What is added to the products of those rows, as bf16.
-    pub(crate) fn bias(&self, expert_idx: usize, rows: Range<usize>) -> &[[u8; 2]] {
-        let first = expert_idx * self.n_out;
-        &self.bias.bytes().as_chunks().0[first + rows.start..first + rows.end]
+    /// Some columns of what an expert (or the only matrix, number 0) makes of the vectors.
+    pub(crate) fn apply(&self, kernels: Kernels, expert_idx: usize, x: Input<'_>, out: &mut Block<'_>) {
+        let columns = out.columns();
+        self.weight.product(kernels, expert_idx, columns.clone(), x, out);
+        let bias = &self.bias[expert_idx * self.weight.n_out..][columns];
+        for row in 0..out.n_rows() {
+            out.row(row).iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+        }
     }
 }
 
 impl Weights {
-    /// Finds every tensor of the model in the checkpoint. Types and shapes are all checked before anything is read.
+    /// Finds every part of the model in the checkpoint. Types and shapes are all checked before anything is read.
     pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
         for part in checkpoint.parts() {
-            checkpoint.take(part)?;
+            checkpoint.check(part)?;
         }
         let config = &checkpoint.config;
-        let layer = |(layer_idx, kind)| Layer::open(checkpoint, config, layer_idx, kind);
+        let layer = |(layer_idx, kind)| Layer::open(checkpoint, layer_idx, kind);
         Ok(Self {
             embedding: Embedding::open(checkpoint)?,
             layers: config.layers.iter().copied().enumerate().map(layer).collect::<Result<_, _>>()?,
-            final_norm: vector(checkpoint, Part::FinalNorm)?,
-            head: matrix(checkpoint, Part::Head)?,
+            final_norm: checkpoint.vector(Part::FinalNorm)?,
+            head: Matrix::stored(checkpoint, Part::Head)?,
         })
+    }
+
+    /// Whether the large matrices are in panels.
+    pub(crate) fn are_in_panels(&self) -> bool {
+        self.head.is_in_panels()
     }
 }
 
 impl Layer {
-    fn open(
-        checkpoint: &Checkpoint,
-        config: &ModelConfig,
-        layer_idx: usize,
-        kind: LayerKind,
-    ) -> Result<Self, LoadError> {
+    fn open(checkpoint: &Checkpoint, layer_idx: usize, kind: LayerKind) -> Result<Self, LoadError> {
         use LayerPart as L;
-        let small = |part| vector(checkpoint, Part::Layer(layer_idx, part));
-        let linear = |weight, bias| {
-            let weight = matrix(checkpoint, Part::Layer(layer_idx, weight))?;
-            Ok::<_, LoadError>(Linear { weight, bias: small(bias)? })
-        };
-        let experts = |blocks, scales, bias, n_out, n_in| {
-            let take = |part| checkpoint.take(Part::Layer(layer_idx, part));
-            Ok::<_, LoadError>(Experts { blocks: take(blocks)?, scales: take(scales)?, bias: take(bias)?, n_out, n_in })
-        };
-        let (hidden, intermediate) = (config.hidden, config.intermediate);
+        let small = |part| checkpoint.vector(Part::Layer(layer_idx, part));
+        let linear =
+            |weight, bias| Linear::open(checkpoint, Part::Layer(layer_idx, weight), Part::Layer(layer_idx, bias));
         Ok(Self {
             kind,
             attention_norm: small(L::AttentionNorm)?,
@@ -142,22 +193,10 @@ impl Layer {
             output: linear(L::OutputWeight, L::OutputBias)?,
             sinks: small(L::Sinks)?,
             mlp_norm: small(L::MlpNorm)?,
-            router: linear(L::RouterWeight, L::RouterBias)?,
-            gate_up: experts(L::GateUpBlocks, L::GateUpScales, L::GateUpBias, 2 * intermediate, hidden)?,
-            down: experts(L::DownBlocks, L::DownScales, L::DownBias, hidden, intermediate)?,
+            router: small(L::RouterWeight)?,
+            router_bias: small(L::RouterBias)?,
+            gate_up: linear(L::GateUpWeight, L::GateUpBias)?,
+            down: linear(L::DownWeight, L::DownBias)?,
         })
     }
-}
-
-fn matrix(checkpoint: &Checkpoint, part: Part) -> Result<Bf16Matrix, LoadError> {
-    let tensor = checkpoint.take(part)?;
-    let width = *tensor.form.shape.last().expect("the layout has no tensor without sides");
-    Ok(Bf16Matrix { tensor, width })
-}
-
-/// A small bf16 vector, as f32.
-fn vector(checkpoint: &Checkpoint, part: Part) -> Result<Vec<f32>, LoadError> {
-    let tensor = checkpoint.take(part)?;
-    let numbers = tensor.bytes().as_chunks::<2>().0.iter();
-    Ok(numbers.map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect())
 }

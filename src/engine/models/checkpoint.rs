@@ -1,10 +1,13 @@
 //! A checkpoint on disk: `config.json` and one or several safetensors files, mapped and not read.
 //!
-//! What it is not: it does not know which tensors a model needs; [`Checkpoint::take`] is asked for each by those who do.
+//! What it is not: it does not know which tensors a model needs; [`Checkpoint::matrix`] and [`Checkpoint::vector`] are asked
+//! for each part by those who do.
 //! Start at [`Checkpoint::open`].
 
+use super::rows::{Bf16Tensor, Mxfp4Tensors, PanelRows, Rows};
 use super::{Form, LoadError, Part};
 use crate::engine::cpu::config::ModelConfig;
+use crate::engine::cpu::kernels::panels::Format;
 use crate::harmony::{Token, special};
 use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
@@ -12,6 +15,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,17 +34,38 @@ pub struct Checkpoint {
     pub name: String,
     /// Said once at the start when the model is not meant for real work.
     pub notice: Option<String>,
+    /// Stands for the weights: models with the same key have read the same when they have read the same tokens.
+    pub(crate) key: [u8; 32],
     pub(crate) config: ModelConfig,
     /// The folder, for messages.
     pub(crate) path: PathBuf,
     /// The embedding, where its rows are computed when they are needed and no tensor holds them.
     pub(crate) embedding: Option<Arc<dyn EmbeddingRows>>,
-    /// Every tensor of every file, those that no model needs included.
-    pub(crate) tensors: BTreeMap<String, Tensor>,
+    pub(crate) contents: Contents,
     /// Files that hold them.
     pub(crate) n_shards: usize,
     /// Counting each quantised weight once.
     pub(crate) n_parameters: u64,
+}
+
+/// What holds the weights.
+pub(crate) enum Contents {
+    /// Every tensor of every safetensors file, those that no model needs included.
+    Tensors(BTreeMap<String, Tensor>),
+    /// Something else that answers for each part.
+    Parts(Box<dyn Parts>),
+}
+
+/// A model in another format than safetensors.
+pub(crate) trait Parts: Send + Sync {
+    /// As [`Checkpoint::matrix`].
+    fn matrix(&self, part: Part) -> Result<Stored, LoadError>;
+    /// As [`Checkpoint::vector`].
+    fn vector(&self, part: Part) -> Result<Vec<f32>, LoadError>;
+    /// As [`Checkpoint::check`].
+    fn check(&self, part: Part) -> Result<(), LoadError>;
+    /// For each type of number: tensors, elements and bytes.
+    fn types(&self) -> BTreeMap<String, (usize, u64, u64)>;
 }
 
 /// A tensor: its form, and its bytes in little-endian order, row after row.
@@ -60,9 +85,38 @@ impl Tensor {
         Self { form, file: file.into(), storage, start: 0, n_bytes }
     }
 
+    /// A part of a mapped file.
+    pub(super) fn mapped(form: Form, file: Arc<Path>, storage: Storage, bytes: Range<usize>) -> Self {
+        Self { form, file, storage, start: bytes.start, n_bytes: bytes.len() }
+    }
+
     /// Its bytes. Reading them may read the file.
     pub fn bytes(&self) -> &[u8] {
         &(*self.storage).as_ref()[self.start..][..self.n_bytes]
+    }
+}
+
+/// A matrix where it lies.
+pub(crate) enum Stored {
+    /// [n_out][n_in]
+    Bf16 { tensor: Tensor, n_in: usize },
+    /// Of all experts: [n_experts][n_out][n_in / 32][16], and without the last side.
+    Mxfp4 { blocks: Tensor, scales: Tensor, n_in: usize },
+    /// In panels; of all experts one after the other.
+    Panels { format: Format, tensor: Tensor, n_in: usize },
+    /// In another form.
+    Other(Arc<dyn Rows>),
+}
+
+impl Stored {
+    /// Read row by row, whatever the form.
+    pub(crate) fn rows(self) -> Arc<dyn Rows> {
+        match self {
+            Self::Bf16 { tensor, n_in } => Arc::new(Bf16Tensor { tensor, n_in }),
+            Self::Mxfp4 { blocks, scales, n_in } => Arc::new(Mxfp4Tensors { blocks, scales, n_in }),
+            Self::Panels { format, tensor, n_in } => Arc::new(PanelRows { format, tensor, n_in }),
+            Self::Other(rows) => rows,
+        }
     }
 }
 
@@ -85,7 +139,18 @@ impl Checkpoint {
         tracing::debug!(name, n_tensors = tensors.len(), n_shards = shards.len(), "checkpoint opened");
         let n_parameters = Part::all(&config).map(|part| part.n_parameters(&config)).sum();
         let (path, n_shards) = (directory.to_owned(), shards.len());
-        Ok(Self { name, notice: None, config, path, embedding: None, tensors, n_shards, n_parameters })
+        let key = identity(directory, &shards)?;
+        Ok(Self {
+            name,
+            notice: None,
+            key,
+            config,
+            path,
+            embedding: None,
+            contents: Contents::Tensors(tensors),
+            n_shards,
+            n_parameters,
+        })
     }
 
     /// Refuses a vocabulary without harmony's ids: such a model can be run, but nobody can talk with it.
@@ -104,12 +169,48 @@ impl Checkpoint {
         Part::all(&self.config).filter(move |part| !(computed && *part == Part::Embedding))
     }
 
-    /// The tensor for `part`, when it is there and of the form that the configuration promises.
-    pub(crate) fn take(&self, part: Part) -> Result<Tensor, LoadError> {
-        let (name, expected) = (part.name(), part.form(&self.config));
-        let Some(tensor) = self.tensors.get(&name) else {
+    /// A matrix, when it is there and of the form that the configuration promises.
+    pub(crate) fn matrix(&self, part: Part) -> Result<Stored, LoadError> {
+        if let Contents::Parts(parts) = &self.contents {
+            return parts.matrix(part);
+        }
+        let n_in = *part.shape(&self.config).last().expect("no part is without sides");
+        let mut tensors = self.take(part)?.into_iter();
+        match (tensors.next(), tensors.next()) {
+            (Some(blocks), Some(scales)) => Ok(Stored::Mxfp4 { blocks, scales, n_in }),
+            (Some(tensor), None) => Ok(Stored::Bf16 { tensor, n_in }),
+            (None, _) => unreachable!("a part has a tensor or two"),
+        }
+    }
+
+    /// A small tensor as f32, when it is there and of the form that the configuration promises.
+    pub(crate) fn vector(&self, part: Part) -> Result<Vec<f32>, LoadError> {
+        if let Contents::Parts(parts) = &self.contents {
+            return parts.vector(part);
+        }
+        let tensors = self.take(part)?;
+        let numbers = tensors.iter().flat_map(|tensor| tensor.bytes().as_chunks::<2>().0);
+        Ok(numbers.map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect())
+    }
+
+    /// Whether a part is there and of the form that the configuration promises.
+    pub(crate) fn check(&self, part: Part) -> Result<(), LoadError> {
+        match &self.contents {
+            Contents::Parts(parts) => parts.check(part),
+            Contents::Tensors(_) => self.take(part).map(drop),
+        }
+    }
+
+    /// The tensors of a part, checked.
+    fn take(&self, part: Part) -> Result<Vec<Tensor>, LoadError> {
+        part.tensors(&self.config).into_iter().map(|(name, expected)| self.take_tensor(name, &expected)).collect()
+    }
+
+    fn take_tensor(&self, name: String, expected: &Form) -> Result<Tensor, LoadError> {
+        let Contents::Tensors(tensors) = &self.contents else { unreachable!("other formats answer for themselves") };
+        let Some(tensor) = tensors.get(&name) else {
             let (path, expected) = (self.path.clone(), expected.to_string());
-            let dequantised = name.strip_suffix("_blocks").is_some_and(|plain| self.tensors.contains_key(plain));
+            let dequantised = name.strip_suffix("_blocks").is_some_and(|plain| tensors.contains_key(plain));
             let advice = if dequantised {
                 "its experts are not quantised: give the official MXFP4 checkpoint"
             } else {
@@ -117,7 +218,7 @@ impl Checkpoint {
             };
             return Err(LoadError::MissingTensor { path, tensor: name, expected, advice });
         };
-        if tensor.form != expected {
+        if tensor.form != *expected {
             return Err(LoadError::WrongTensor {
                 path: tensor.file.to_path_buf(),
                 tensor: name,
@@ -135,8 +236,55 @@ impl Checkpoint {
 
     /// Bytes of all tensors.
     pub fn n_bytes(&self) -> u64 {
-        self.tensors.values().map(|tensor| tensor.n_bytes as u64).sum()
+        self.types().values().map(|(_, _, n_bytes)| n_bytes).sum()
     }
+
+    /// For each type of number: tensors, elements and bytes.
+    pub(crate) fn types(&self) -> BTreeMap<String, (usize, u64, u64)> {
+        let tensors = match &self.contents {
+            Contents::Tensors(tensors) => tensors,
+            Contents::Parts(parts) => return parts.types(),
+        };
+        let mut types = BTreeMap::new();
+        for Tensor { form, n_bytes, .. } in tensors.values() {
+            let n_elements = form.shape.iter().map(|&side| side as u64).product::<u64>();
+            let entry = types.entry(format!("{:?}", form.dtype)).or_insert((0, 0, 0));
+            *entry = (entry.0 + 1, entry.1 + n_elements, entry.2 + *n_bytes as u64);
+        }
+        types
+    }
+
+    /// Tensors that the model does not use.
+    pub(crate) fn n_unused(&self) -> usize {
+        let Contents::Tensors(tensors) = &self.contents else { return 0 };
+        let names = self.parts().flat_map(|part| part.tensors(&self.config));
+        tensors.len() - names.filter(|(name, _)| tensors.contains_key(name)).count()
+    }
+}
+
+/// Of a model by its configuration and its files' names, sizes, times and beginnings: its weights are not read for it.
+fn identity(directory: &Path, shards: &[PathBuf]) -> Result<[u8; 32], LoadError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(read(&directory.join("config.json"), "give the folder of a gpt-oss checkpoint")?.as_bytes());
+    for path in shards {
+        identify(path, &mut hasher).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// What tells a file from others: name, size, time, and its first bytes, which are its header.
+pub(crate) fn identify(path: &Path, hasher: &mut blake3::Hasher) -> io::Result<()> {
+    const BEGINNING: u64 = 1 << 20;
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    hasher.update(&metadata.len().to_le_bytes());
+    hasher.update(&modified.as_nanos().to_le_bytes());
+    let mut beginning = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(&mut file, BEGINNING), &mut beginning)?;
+    hasher.update(&beginning);
+    Ok(())
 }
 
 fn read(path: &Path, advice: &'static str) -> Result<String, LoadError> {

@@ -25,22 +25,11 @@ impl Inspection {
     /// Describes an opened checkpoint, also one with faults.
     pub fn of(checkpoint: Checkpoint) -> Self {
         let config = &checkpoint.config;
-        let mut by_dtype = BTreeMap::new();
-        for tensor in checkpoint.tensors.values() {
-            let n_elements: usize = tensor.form.shape.iter().product();
-            let entry = by_dtype.entry(format!("{:?}", tensor.form.dtype)).or_insert((0, 0, 0));
-            *entry = (entry.0 + 1, entry.1 + n_elements as u64, entry.2 + tensor.bytes().len() as u64);
-        }
-        let mut faults = Vec::new();
-        let mut n_used = 0;
-        for part in checkpoint.parts() {
-            n_used += usize::from(checkpoint.tensors.contains_key(&part.name()));
-            if let Err(error) = checkpoint.take(part) {
-                faults.push(error.to_string());
-            }
-        }
-        let n_unused = checkpoint.tensors.len() - n_used;
-        let working_memory = cpu::memory_needed(config, cpu::default_context(config));
+        let by_dtype = checkpoint.types();
+        let faults = checkpoint.parts().filter_map(|part| checkpoint.check(part).err());
+        let faults = faults.map(|error| error.to_string()).collect();
+        let n_unused = checkpoint.n_unused();
+        let working_memory = cpu::memory_needed(config, cpu::default_context(config), cpu::CacheFormat::F16);
         Self { by_dtype, faults, n_unused, working_memory, checkpoint }
     }
 

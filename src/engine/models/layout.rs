@@ -32,11 +32,11 @@ pub(crate) enum LayerPart {
     MlpNorm,
     RouterWeight,
     RouterBias,
-    GateUpBlocks,
-    GateUpScales,
+    /// The experts' matrices one after the other; gate at even rows, up at odd ones.
+    GateUpWeight,
     GateUpBias,
-    DownBlocks,
-    DownScales,
+    /// The experts' matrices one after the other.
+    DownWeight,
     DownBias,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Form {
 }
 
 impl LayerPart {
-    const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::AttentionNorm,
         Self::QueryWeight,
         Self::QueryBias,
@@ -68,11 +68,9 @@ impl LayerPart {
         Self::MlpNorm,
         Self::RouterWeight,
         Self::RouterBias,
-        Self::GateUpBlocks,
-        Self::GateUpScales,
+        Self::GateUpWeight,
         Self::GateUpBias,
-        Self::DownBlocks,
-        Self::DownScales,
+        Self::DownWeight,
         Self::DownBias,
     ];
 }
@@ -85,7 +83,7 @@ impl Part {
         [Self::Embedding].into_iter().chain(in_layers).chain([Self::FinalNorm, Self::Head])
     }
 
-    /// The official name.
+    /// The official name; that of experts' matrices is the beginning of two names.
     pub(crate) fn name(self) -> String {
         use LayerPart as L;
         let (layer_idx, name) = match self {
@@ -105,51 +103,59 @@ impl Part {
             Self::Layer(layer_idx, L::MlpNorm) => (layer_idx, "post_attention_layernorm.weight"),
             Self::Layer(layer_idx, L::RouterWeight) => (layer_idx, "mlp.router.weight"),
             Self::Layer(layer_idx, L::RouterBias) => (layer_idx, "mlp.router.bias"),
-            Self::Layer(layer_idx, L::GateUpBlocks) => (layer_idx, "mlp.experts.gate_up_proj_blocks"),
-            Self::Layer(layer_idx, L::GateUpScales) => (layer_idx, "mlp.experts.gate_up_proj_scales"),
+            Self::Layer(layer_idx, L::GateUpWeight) => (layer_idx, "mlp.experts.gate_up_proj"),
             Self::Layer(layer_idx, L::GateUpBias) => (layer_idx, "mlp.experts.gate_up_proj_bias"),
-            Self::Layer(layer_idx, L::DownBlocks) => (layer_idx, "mlp.experts.down_proj_blocks"),
-            Self::Layer(layer_idx, L::DownScales) => (layer_idx, "mlp.experts.down_proj_scales"),
+            Self::Layer(layer_idx, L::DownWeight) => (layer_idx, "mlp.experts.down_proj"),
             Self::Layer(layer_idx, L::DownBias) => (layer_idx, "mlp.experts.down_proj_bias"),
         };
         format!("model.layers.{layer_idx}.{name}")
     }
 
-    /// Type and shape by the configuration. Its sizes have been checked: no product here overflows.
-    pub(crate) fn form(self, c: &ModelConfig) -> Form {
-        use LayerPart as L;
-        let (q, kv) = (c.query_width(), c.kv_width());
-        let (shape, dtype) = match self {
-            Self::Embedding | Self::Head => (vec![c.n_vocab, c.hidden], Dtype::BF16),
-            Self::FinalNorm => (vec![c.hidden], Dtype::BF16),
-            Self::Layer(_, part) => match part {
-                L::AttentionNorm | L::MlpNorm | L::OutputBias => (vec![c.hidden], Dtype::BF16),
-                L::QueryWeight => (vec![q, c.hidden], Dtype::BF16),
-                L::QueryBias => (vec![q], Dtype::BF16),
-                L::KeyWeight | L::ValueWeight => (vec![kv, c.hidden], Dtype::BF16),
-                L::KeyBias | L::ValueBias => (vec![kv], Dtype::BF16),
-                L::OutputWeight => (vec![c.hidden, q], Dtype::BF16),
-                L::Sinks => (vec![c.n_heads], Dtype::BF16),
-                L::RouterWeight => (vec![c.n_experts, c.hidden], Dtype::BF16),
-                L::RouterBias => (vec![c.n_experts], Dtype::BF16),
-                L::GateUpBlocks => (vec![c.n_experts, 2 * c.intermediate, c.hidden / 32, 16], Dtype::U8),
-                L::GateUpScales => (vec![c.n_experts, 2 * c.intermediate, c.hidden / 32], Dtype::U8),
-                L::GateUpBias => (vec![c.n_experts, 2 * c.intermediate], Dtype::BF16),
-                L::DownBlocks => (vec![c.n_experts, c.hidden, c.intermediate / 32, 16], Dtype::U8),
-                L::DownScales => (vec![c.n_experts, c.hidden, c.intermediate / 32], Dtype::U8),
-                L::DownBias => (vec![c.n_experts, c.hidden], Dtype::BF16),
-            },
-        };
-        Form { dtype, shape }
+    /// The tensors that hold it in the official checkpoint, with types and shapes by the configuration: one, or of experts'
+    /// matrices two. The sizes have been checked: no product here overflows.
+    pub(crate) fn tensors(self, c: &ModelConfig) -> Vec<(String, Form)> {
+        let (shape, name) = (self.shape(c), self.name());
+        if !self.is_experts_weight() {
+            return vec![(name, Form { dtype: Dtype::BF16, shape })];
+        }
+        let [n_experts, n_out, n_in] = shape[..] else { unreachable!("experts' matrices have three sides") };
+        let blocks = Form { dtype: Dtype::U8, shape: vec![n_experts, n_out, n_in / 32, 16] };
+        let scales = Form { dtype: Dtype::U8, shape: vec![n_experts, n_out, n_in / 32] };
+        vec![(format!("{name}_blocks"), blocks), (format!("{name}_scales"), scales)]
     }
 
-    /// Parameters held by this tensor: two to a byte of blocks, none in scales.
-    pub(crate) fn n_parameters(self, config: &ModelConfig) -> u64 {
-        let n_elements = self.form(config).shape.iter().map(|&side| side as u64).product();
+    /// Whether these are the matrices of a layer's experts.
+    pub(crate) fn is_experts_weight(self) -> bool {
+        matches!(self, Self::Layer(_, LayerPart::GateUpWeight | LayerPart::DownWeight))
+    }
+
+    /// Its sides: of a matrix [n_out][n_in], of experts' matrices [n_experts][n_out][n_in].
+    pub(crate) fn shape(self, c: &ModelConfig) -> Vec<usize> {
+        use LayerPart as L;
+        let (q, kv) = (c.query_width(), c.kv_width());
         match self {
-            Self::Layer(_, LayerPart::GateUpBlocks | LayerPart::DownBlocks) => 2 * n_elements,
-            Self::Layer(_, LayerPart::GateUpScales | LayerPart::DownScales) => 0,
-            _ => n_elements,
+            Self::Embedding | Self::Head => vec![c.n_vocab, c.hidden],
+            Self::FinalNorm => vec![c.hidden],
+            Self::Layer(_, part) => match part {
+                L::AttentionNorm | L::MlpNorm | L::OutputBias => vec![c.hidden],
+                L::QueryWeight => vec![q, c.hidden],
+                L::QueryBias => vec![q],
+                L::KeyWeight | L::ValueWeight => vec![kv, c.hidden],
+                L::KeyBias | L::ValueBias => vec![kv],
+                L::OutputWeight => vec![c.hidden, q],
+                L::Sinks => vec![c.n_heads],
+                L::RouterWeight => vec![c.n_experts, c.hidden],
+                L::RouterBias => vec![c.n_experts],
+                L::GateUpWeight => vec![c.n_experts, 2 * c.intermediate, c.hidden],
+                L::GateUpBias => vec![c.n_experts, 2 * c.intermediate],
+                L::DownWeight => vec![c.n_experts, c.hidden, c.intermediate],
+                L::DownBias => vec![c.n_experts, c.hidden],
+            },
         }
+    }
+
+    /// Numbers of which it consists, each counted once however it is stored.
+    pub(crate) fn n_parameters(self, config: &ModelConfig) -> u64 {
+        self.shape(config).iter().map(|&side| side as u64).product()
     }
 }

@@ -8,13 +8,23 @@ mod checkpoint;
 mod find;
 mod inspect;
 mod layout;
+mod prepare;
+mod prepared;
+mod quantise;
+mod rows;
 pub(crate) mod stapes;
 
-pub(crate) use checkpoint::EmbeddingRows;
+#[cfg(test)]
+pub(crate) use checkpoint::Contents;
 pub use checkpoint::{Checkpoint, Tensor};
+pub(crate) use checkpoint::{EmbeddingRows, Stored};
 pub use find::Source;
 pub use inspect::Inspection;
 pub(crate) use layout::{Form, LayerPart, Part};
+pub use prepare::{Preparation, can_prepare, prepare};
+pub use prepared::verify;
+use quantise::quantise_mxfp4;
+pub(crate) use rows::Rows;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,6 +144,30 @@ pub enum LoadError {
         /// In bytes.
         total: u64,
     },
+    /// The prepared form could not be written.
+    #[error("cannot write {}: {source}; what was written is kept, and the same command goes on with it", path.display())]
+    Prepare {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Too little is free on the disk.
+    #[error(
+        "{} takes {} of disk, and {} are free in its folder; make room, or choose another folder with OSSICLE_HOME or XDG_CACHE_HOME",
+        path.display(), amount(*needed), amount(*free)
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        free: u64,
+    },
+    /// The caller said so.
+    #[error("interrupted; what was written is kept, and the same command goes on with it")]
+    Cancelled,
     /// The engine's thread could not be started.
     #[error("the system would not start a thread: {0}; close other programs")]
     Thread(io::Error),
@@ -176,8 +210,20 @@ pub(crate) fn check_memory(name: &str, what: &str, needed: u64) -> Result<(), Lo
     }
 }
 
+/// Refuses what does not fit on the disk of a folder, where the system tells.
+fn check_room(path: &Path, needed: u64) -> Result<(), LoadError> {
+    #[cfg(unix)]
+    if let Some(Ok(disk)) = path.parent().map(rustix::fs::statvfs) {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if needed > free {
+            return Err(LoadError::NoRoom { path: path.to_owned(), needed, free });
+        }
+    }
+    Ok(())
+}
+
 /// Bytes of memory that programs can still take, where the system tells.
-fn available_memory() -> Option<u64> {
+pub(crate) fn available_memory() -> Option<u64> {
     Some(Memory::of_this_machine()?.available)
 }
 

@@ -6,7 +6,7 @@
 //! `models/stapes/tokens.py` defines the same code.
 //! Start at [`open`].
 
-use super::checkpoint::{EmbeddingRows, Storage, tensors_of};
+use super::checkpoint::{Contents, EmbeddingRows, Storage, tensors_of};
 use super::{Checkpoint, Form, LoadError, Part, Tensor};
 use crate::engine::cpu::config::ModelConfig;
 use crate::engine::cpu::kernels::{Kernels, STRIP};
@@ -60,7 +60,8 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     let _ = head.advise(memmap2::Advice::HugePage); // only faster: a system without them says no
     expand(&factors.head, &factors.ids, &codes, &mut head);
     let storage: Storage = Arc::new(head.make_read_only().map_err(memory)?);
-    tensors.insert(Part::Head.name(), Tensor::made(Part::Head.form(&config), path, storage));
+    let form = Form { dtype: Dtype::BF16, shape: Part::Head.shape(&config) };
+    tensors.insert(Part::Head.name(), Tensor::made(form, path, storage));
     tracing::debug!("head expanded");
     // One line of a terminal.
     let notice = "stapes, a demonstration model, calls tools and knows nothing; for real work give a gpt-oss with -m";
@@ -68,10 +69,11 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     Ok(Checkpoint {
         name: NAME.to_owned(),
         notice: Some(notice.to_owned()),
+        key: *blake3::hash(WEIGHTS).as_bytes(),
         config,
         path: path.to_owned(),
         embedding: Some(Arc::new(embedding)),
-        tensors,
+        contents: Contents::Tensors(tensors),
         n_shards: 1,
         n_parameters,
     })

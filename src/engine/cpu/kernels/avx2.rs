@@ -8,6 +8,7 @@
 
 #![allow(clippy::needless_range_loop)]
 
+use super::attention::{Running, Tile};
 use super::scalar::E2M1_DOUBLED;
 use super::{Bf16Rows, Block, Mxfp4Rows, STRIP, Vectors, e8m0};
 use std::arch::x86_64::*;
@@ -241,66 +242,23 @@ pub(super) unsafe fn add_picked(sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 
 }
 
 /// # Safety
-/// The processor has AVX2 and FMA; the keys lie within `keys`.
+/// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn scores(query: &[f32], keys: &[f32], stride: usize, out: &mut [f32]) {
-    let width = query.len();
-    let key = |i: usize| &keys[i * stride..][..width];
-    let n_tiled = out.len() - out.len() % 8;
-    for i in (0..n_tiled).step_by(8) {
-        let mut tiled = [key(i); 8];
-        for j in 1..8 {
-            tiled[j] = key(i + j);
-        }
-        let sums = tile(tiled, [query], width);
-        out[i..][..8].copy_from_slice(sums.as_flattened());
-    }
-    for i in n_tiled..out.len() {
-        out[i] = tile([key(i)], [query], width)[0][0];
-    }
+pub(super) unsafe fn f32_rows(rows: &[f32], x: Vectors<'_>, out: &mut Block<'_>) {
+    let width = x.width;
+    tiles(0, out.n_columns(), |r| &rows[r * width..][..width], x, out);
 }
 
 /// # Safety
-/// The processor has AVX2 and FMA; the values lie within `values`.
+/// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn add_weighted(sum: &mut [f32], weights: &[f32], values: &[f32], stride: usize) {
-    let mut at = 0;
-    while at + 64 <= sum.len() {
-        // SAFETY: 64 columns are left, in the sum and in every value.
-        unsafe { add_columns::<8>(sum, weights, values, stride, at) };
-        at += 64;
-    }
-    while at + 8 <= sum.len() {
-        // SAFETY: 8 columns are left, in the sum and in every value.
-        unsafe { add_columns::<1>(sum, weights, values, stride, at) };
-        at += 8;
-    }
-    for at in at..sum.len() {
-        for (i, weight) in weights.iter().enumerate() {
-            sum[at] = weight.mul_add(values[i * stride + at], sum[at]);
-        }
-    }
+pub(super) unsafe fn attend(mut running: Running<'_>, tile: &Tile<'_>) {
+    running.add(tile);
 }
 
 /// # Safety
-/// Columns `at..at + 8 * N` lie within the sum and within every value.
+/// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn add_columns<const N: usize>(sum: &mut [f32], weights: &[f32], values: &[f32], stride: usize, at: usize) {
-    let mut sums = [_mm256_setzero_ps(); N];
-    for j in 0..N {
-        // SAFETY: by this function's own contract.
-        sums[j] = unsafe { _mm256_loadu_ps(sum.as_ptr().add(at + 8 * j)) };
-    }
-    for (i, &weight) in weights.iter().enumerate() {
-        let weight = _mm256_set1_ps(weight);
-        for (j, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: as above.
-            let value = unsafe { _mm256_loadu_ps(values.as_ptr().add(i * stride + at + 8 * j)) };
-            *sums = _mm256_fmadd_ps(weight, value, *sums);
-        }
-    }
-    for (j, sums) in sums.into_iter().enumerate() {
-        // SAFETY: as above.
-        unsafe { _mm256_storeu_ps(sum.as_mut_ptr().add(at + 8 * j), sums) };
-    }
+pub(super) unsafe fn swiglu(gate_up: &[[f32; 2]], limit: f32, out: &mut [f32]) {
+    super::attention::swiglu(gate_up, limit, out);
 }

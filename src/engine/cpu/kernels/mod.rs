@@ -1,14 +1,22 @@
-//! The inner loops: rows of weights times vectors, and attention's two sums.
+//! The inner loops: rows of weights times vectors, and attention over a tile.
 //!
 //! What it is not: it knows no layer and no model. Each operation stands here once, does it in plain Rust ([`scalar`]) or
-//! with AVX2 ([`avx2`]), and gives for one row and one vector the same bits however many rows and vectors come with them:
-//! this is why a prompt may be split in any way without changing a result.
-//! Start at [`Kernels`]; [`pool`] spreads the work over threads.
+//! with what the processor has, and gives for one row and one vector the same bits however many rows and vectors come with
+//! them: this is why a prompt may be split in any way without changing a result.
+//! Start at [`Kernels`]; [`panels`] are the weights that a model runs on, rows as they lie in a checkpoint are for checking
+//! them, and [`pool`] spreads the work over threads.
 
+pub(crate) mod activations;
+pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+pub(crate) mod panels;
 pub(crate) mod pool;
 mod scalar;
+
+use activations::Activations;
+use attention::{Running, Tile};
+use panels::Panels;
 
 use pool::Block;
 
@@ -16,12 +24,18 @@ use pool::Block;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kernels(Set);
 
-// Private, so that AVX2 is only ever chosen where it was found.
+// Private, so that a set is only ever chosen where its instructions were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// With VNNI; what gains nothing from it is done as by AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// With its dot product; what gains nothing from it is done in plain Rust, which the compiler makes NEON of.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 /// Columns that [`Kernels::add_picked`] sums at a time.
@@ -51,6 +65,11 @@ impl<'a> Vectors<'a> {
         self.picks.map_or(self.data.len() / self.width, <[u32]>::len)
     }
 
+    /// Numbers in each.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     fn at(&self, idx: usize) -> &'a [f32] {
         let row = self.picks.map_or(idx, |picks| picks[idx] as usize);
         &self.data[row * self.width..][..self.width]
@@ -70,11 +89,6 @@ impl<'a> Bf16Rows<'a> {
         Self { data: bytes.as_chunks().0, width }
     }
 
-    /// Numbers in a row.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
     /// Some of the rows.
     pub(crate) fn rows(self, rows: std::ops::Range<usize>) -> Self {
         Self { data: &self.data[rows.start * self.width..rows.end * self.width], ..self }
@@ -86,13 +100,6 @@ impl<'a> Bf16Rows<'a> {
 
     fn at(&self, idx: usize) -> &'a [[u8; 2]] {
         &self.data[idx * self.width..][..self.width]
-    }
-
-    /// One row, as f32.
-    pub(crate) fn read(&self, idx: usize, out: &mut [f32]) {
-        for (out, bits) in out.iter_mut().zip(self.at(idx)) {
-            *out = scalar::bf16(*bits);
-        }
     }
 }
 
@@ -148,20 +155,82 @@ impl Kernels {
     pub(crate) fn all() -> Vec<Self> {
         let mut sets = vec![Self(Set::Scalar)];
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if ["avx2", "fma", "f16c"].into_iter().all(has) {
             sets.push(Self(Set::Avx2));
+            if ["avx512f", "avx512bw", "avx512vnni"].into_iter().all(has) {
+                sets.push(Self(Set::Avx512));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            sets.push(Self(Set::Neon));
         }
         sets
+    }
+
+    /// `out[t][r] = rows[r] . x[t]` for every vector t and every row r.
+    pub(crate) fn panels(self, rows: Panels<'_>, x: Activations<'_>, out: &mut Block<'_>) {
+        let shapes = (rows.width() / activations::BLOCK, rows.n_rows(), x.n);
+        assert_eq!(shapes, (x.n_blocks(), out.n_columns(), out.n_rows()), "shapes agree");
+        match self.0 {
+            Set::Scalar => panels::scalar::products(rows, x, out),
+            // SAFETY: this set exists only where its instructions were detected; the shapes agree.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { panels::avx2::products(rows, x, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { panels::avx512::products(rows, x, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => unsafe { panels::neon::products(rows, x, out) },
+        }
+    }
+
+    /// Adds a tile to the attention of some heads of a token.
+    pub(crate) fn attend(self, mut running: Running<'_>, tile: &Tile<'_>) {
+        match self.0 {
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::attend(running, tile) },
+            _ => running.add(tile),
+        }
+    }
+
+    /// The gated unit of gpt-oss. `gate_up`: [n][2], `out`: [n]
+    pub(crate) fn swiglu(self, gate_up: &[[f32; 2]], limit: f32, out: &mut [f32]) {
+        match self.0 {
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::swiglu(gate_up, limit, out) },
+            _ => attention::swiglu(gate_up, limit, out),
+        }
+    }
+
+    /// Numbers as f32.
+    pub(crate) fn widen(self, numbers: &[half::f16], out: &mut [f32]) {
+        // The crate detects F16C and NEON itself.
+        half::slice::HalfFloatSliceExt::convert_to_f32_slice(numbers, out);
+    }
+
+    /// `out[t][r] = rows[r] . x[t]` for every vector t and every row r. `rows`: [n_rows][width]
+    pub(crate) fn f32(self, rows: &[f32], x: Vectors<'_>, out: &mut Block<'_>) {
+        assert_eq!((rows.len(), x.len()), (out.n_columns() * x.width, out.n_rows()), "shapes agree");
+        match self.0 {
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::f32_rows(rows, x, out) },
+            _ => scalar::f32_rows(rows, x, out),
+        }
     }
 
     /// `out[t][r] = rows[r] . x[t]` for every vector t and every row r.
     pub(crate) fn bf16(self, rows: Bf16Rows<'_>, x: Vectors<'_>, out: &mut Block<'_>) {
         assert_eq!((rows.width, rows.len(), x.len()), (x.width, out.n_columns(), out.n_rows()), "shapes agree");
         match self.0 {
-            Set::Scalar => scalar::bf16_rows(rows, x, out),
-            // SAFETY: this set exists only where both features were detected.
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::bf16_rows(rows, x, out) },
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::bf16_rows(rows, x, out) },
+            _ => scalar::bf16_rows(rows, x, out),
         }
     }
 
@@ -169,58 +238,46 @@ impl Kernels {
     pub(crate) fn mxfp4(self, rows: Mxfp4Rows<'_>, x: Vectors<'_>, out: &mut Block<'_>) {
         assert_eq!((rows.width, rows.len(), x.len()), (x.width, out.n_columns(), out.n_rows()), "shapes agree");
         match self.0 {
-            Set::Scalar => scalar::mxfp4_rows(rows, x, out),
-            // SAFETY: this set exists only where both features were detected.
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::mxfp4_rows(rows, x, out) },
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::mxfp4_rows(rows, x, out) },
+            _ => scalar::mxfp4_rows(rows, x, out),
         }
     }
 
     /// `sum += table[i][picks[i]]` for every i in order.
     pub(crate) fn add_picked(self, sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], picks: &[u8]) {
         match self.0 {
-            Set::Scalar => scalar::add_picked(sum, table, picks),
-            // SAFETY: this set exists only where both features were detected.
+            // SAFETY: these sets exist only where AVX2 and FMA were detected.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::add_picked(sum, table, picks) },
-        }
-    }
-
-    /// `out[i] = query . keys[i]`, where key i is the first `query.len()` numbers of the i-th stretch of `stride` numbers.
-    pub(crate) fn scores(self, query: &[f32], keys: &[f32], stride: usize, out: &mut [f32]) {
-        check_stretches(keys, stride, query.len(), out.len());
-        match self.0 {
-            Set::Scalar => scalar::scores(query, keys, stride, out),
-            // SAFETY: this set exists only where both features were detected.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::scores(query, keys, stride, out) },
-        }
-    }
-
-    /// `sum += weights[i] * values[i]` for every i in order, where value i lies as key i does in [`Self::scores`].
-    pub(crate) fn add_weighted(self, sum: &mut [f32], weights: &[f32], values: &[f32], stride: usize) {
-        check_stretches(values, stride, sum.len(), weights.len());
-        match self.0 {
-            Set::Scalar => scalar::add_weighted(sum, weights, values, stride),
-            // SAFETY: this set exists only where both features were detected.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::add_weighted(sum, weights, values, stride) },
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::add_picked(sum, table, picks) },
+            _ => scalar::add_picked(sum, table, picks),
         }
     }
 }
 
-fn check_stretches(data: &[f32], stride: usize, width: usize, n: usize) {
-    assert!(n == 0 || (n - 1) * stride + width <= data.len(), "{n} stretches of {stride} lie within {}", data.len());
+/// Whether this processor has a feature. (The macro wants its name written out.)
+#[cfg(target_arch = "x86_64")]
+fn has(feature: &str) -> bool {
+    match feature {
+        "avx2" => is_x86_feature_detected!("avx2"),
+        "fma" => is_x86_feature_detected!("fma"),
+        "f16c" => is_x86_feature_detected!("f16c"),
+        "avx512f" => is_x86_feature_detected!("avx512f"),
+        "avx512bw" => is_x86_feature_detected!("avx512bw"),
+        "avx512vnni" => is_x86_feature_detected!("avx512vnni"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::pool::Pool;
     use super::*;
     use proptest::prelude::*;
 
     /// Numbers in [-1, 1) from a seed.
-    fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    pub(super) fn numbers(seed: u64, n: usize) -> Vec<f32> {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let next = || {
             state ^= state << 13;
@@ -231,12 +288,12 @@ mod tests {
         std::iter::repeat_with(next).take(n).collect()
     }
 
-    fn bytes(seed: u64, n: usize) -> Vec<u8> {
+    pub(super) fn bytes(seed: u64, n: usize) -> Vec<u8> {
         numbers(seed, n).iter().map(|x| (x * 128.0 + 128.0) as u8).collect()
     }
 
     /// Runs one block of [n_vectors][n_rows] and returns it.
-    fn block(n_vectors: usize, n_rows: usize, work: impl Fn(&mut Block<'_>) + Sync) -> Vec<f32> {
+    pub(super) fn block(n_vectors: usize, n_rows: usize, work: impl Fn(&mut Block<'_>) + Sync) -> Vec<f32> {
         let mut out = vec![f32::NAN; n_vectors * n_rows];
         let mut pool = Pool::new(1).unwrap();
         pool.blocks(&mut out, n_rows, std::slice::from_ref(&(0..n_vectors)), n_rows, 0, &|_, mut block| {
@@ -280,7 +337,7 @@ mod tests {
                 numbers(seed, n_rows * width).iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect();
             let rows = Bf16Rows::new(&weights, width);
             let x = numbers(!seed, n_vectors * width);
-            let row = |r: usize| { let mut row = vec![0.0; width]; rows.read(r, &mut row); row };
+            let row = |r: usize| rows.at(r).iter().map(|bits| scalar::bf16(*bits)).collect();
             check(n_rows, n_vectors, &x, width, row, |kernels, x, block| kernels.bf16(rows, x, block));
         }
 
@@ -299,29 +356,6 @@ mod tests {
                 sign * E2M1[usize::from(code % 8)] * 2f32.powi(i32::from(scales[block]) - 127)
             }).collect();
             check(n_rows, n_vectors, &x, width, row, |kernels, x, block| kernels.mxfp4(rows, x, block));
-        }
-
-        #[test]
-        fn attention_sums_are_those_of_f64(n in 0..70usize, width in 1..80usize, gap in 0..9usize, seed: u64) {
-            let stride = width + gap;
-            let data = numbers(seed, n * stride);
-            let query = numbers(!seed, width);
-            let weights = numbers(seed ^ 3, n);
-            for kernels in Kernels::all() {
-                let mut scores = vec![f32::NAN; n];
-                kernels.scores(&query, &data, stride, &mut scores);
-                for (i, score) in scores.iter().enumerate() {
-                    let key = &data[i * stride..];
-                    let sum: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
-                    prop_assert!((f64::from(*score) - sum).abs() < 1e-4);
-                }
-                let mut sum = query.clone();
-                kernels.add_weighted(&mut sum, &weights, &data, stride);
-                for (d, sum) in sum.iter().enumerate() {
-                    let added: f64 = (0..n).map(|i| f64::from(weights[i]) * f64::from(data[i * stride + d])).sum();
-                    prop_assert!((f64::from(*sum) - f64::from(query[d]) - added).abs() < 1e-4);
-                }
-            }
         }
     }
 

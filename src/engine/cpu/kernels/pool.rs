@@ -176,33 +176,114 @@ impl Pool {
         cost: usize,
         work: &(impl Fn(usize, Block<'_>) + Sync),
     ) {
+        let target = Target { out, width, groups, band };
+        self.fill([target], cost, &|_, group_idx, block| work(group_idx, block));
+    }
+
+    /// As [`Self::blocks`] for several matrices at once. `work` gets the matrix's number first.
+    pub(crate) fn fill<const N: usize>(
+        &mut self,
+        targets: [Target<'_>; N],
+        cost: usize,
+        work: &(impl Fn(usize, usize, Block<'_>) + Sync),
+    ) {
+        let mut first_task = 0;
+        let targets = targets.map(|target| {
+            let start = first_task;
+            first_task += target.n_tasks();
+            (start, target.checked())
+        });
+        let n_tasks = first_task;
+        let fill = |task: usize| {
+            let (target_idx, (start, target)) =
+                targets.iter().enumerate().rfind(|(_, (start, _))| *start <= task).expect("the first begins at 0");
+            let (group_idx, block) = target.block(task - start);
+            work(target_idx, group_idx, block);
+        };
+        if cost < WORTH_SHARING {
+            (0..n_tasks).for_each(fill);
+        } else {
+            self.run(n_tasks, &fill);
+        }
+    }
+
+    /// Hands out the parts of `data` that `bounds` gives for `0..n_parts`; they ascend and do not overlap. `cost` as in
+    /// [`Self::blocks`].
+    pub(crate) fn parts<T: Send>(
+        &mut self,
+        data: &mut [T],
+        n_parts: usize,
+        bounds: &(impl Fn(usize) -> Range<usize> + Sync),
+        cost: usize,
+        work: &(impl Fn(usize, &mut [T]) + Sync),
+    ) {
         let mut end = 0;
-        for group in groups {
+        for part in (0..n_parts).map(bounds) {
+            assert!(end <= part.start && part.start <= part.end, "parts ascend and do not overlap");
+            end = part.end;
+        }
+        assert!(end <= data.len(), "the parts lie within the data");
+        let start = Start(data.as_mut_ptr());
+        let hand_out = |idx: usize| {
+            let part = bounds(idx);
+            // SAFETY: the parts lie within the data and are disjoint, and `data` is held exclusively.
+            work(idx, unsafe { std::slice::from_raw_parts_mut(start.get().add(part.start), part.len()) });
+        };
+        if cost < WORTH_SHARING {
+            (0..n_parts).for_each(hand_out);
+        } else {
+            self.run(n_parts, &hand_out);
+        }
+    }
+}
+
+/// A matrix to be filled, [n][width]: the rows of each group times bands of `band` columns.
+pub(crate) struct Target<'a> {
+    pub(crate) out: &'a mut [f32],
+    pub(crate) width: usize,
+    pub(crate) groups: &'a [Range<usize>],
+    pub(crate) band: usize,
+}
+
+impl<'a> Target<'a> {
+    fn n_tasks(&self) -> usize {
+        self.groups.len() * self.width.div_ceil(self.band)
+    }
+
+    fn checked(self) -> Blocks<'a> {
+        let mut end = 0;
+        for group in self.groups {
             assert!(end <= group.start && group.start <= group.end, "groups ascend and do not overlap");
             end = group.end;
         }
-        assert!(end * width <= out.len(), "the groups lie within the matrix");
-        let n_bands = width.div_ceil(band);
-        let matrix = Matrix(out.as_mut_ptr());
-        let fill = |task: usize| {
-            let (group_idx, band_idx) = (task / n_bands, task % n_bands);
-            let first_column = band_idx * band;
-            let group = &groups[group_idx];
-            let block = Block {
-                // SAFETY: the group's first row lies within the matrix, or is its end.
-                start: unsafe { matrix.start().add(group.start * width + first_column) },
-                stride: width,
-                n_rows: group.len(),
-                columns: first_column..width.min(first_column + band),
-                matrix: PhantomData,
-            };
-            work(group_idx, block);
+        assert!(end * self.width <= self.out.len(), "the groups lie within the matrix");
+        Blocks { start: Start(self.out.as_mut_ptr()), width: self.width, groups: self.groups, band: self.band }
+    }
+}
+
+/// A matrix whose groups have been checked, held exclusively as long as this lives.
+struct Blocks<'a> {
+    start: Start<f32>,
+    width: usize,
+    groups: &'a [Range<usize>],
+    band: usize,
+}
+
+impl Blocks<'_> {
+    /// The block of a task, which nobody else makes, and its group's number.
+    fn block(&self, task: usize) -> (usize, Block<'_>) {
+        let n_bands = self.width.div_ceil(self.band);
+        let (group_idx, first_column) = (task / n_bands, task % n_bands * self.band);
+        let group = &self.groups[group_idx];
+        let block = Block {
+            // SAFETY: the group's first row lies within the matrix, or is its end.
+            start: unsafe { self.start.get().add(group.start * self.width + first_column) },
+            stride: self.width,
+            n_rows: group.len(),
+            columns: first_column..self.width.min(first_column + self.band),
+            matrix: PhantomData,
         };
-        if cost < WORTH_SHARING {
-            (0..groups.len() * n_bands).for_each(fill);
-        } else {
-            self.run(groups.len() * n_bands, &fill);
-        }
+        (group_idx, block)
     }
 }
 
@@ -217,17 +298,16 @@ impl Drop for Pool {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Matrix(*mut f32);
+struct Start<T>(*mut T);
 
-impl Matrix {
-    fn start(self) -> *mut f32 {
+impl<T> Start<T> {
+    fn get(&self) -> *mut T {
         self.0
     }
 }
 
-// SAFETY: threads only make disjoint blocks of it, while `Pool::blocks` holds the matrix exclusively.
-unsafe impl Sync for Matrix {}
+// SAFETY: threads only make disjoint parts of what begins there, while the pool holds all of it exclusively.
+unsafe impl<T: Send> Sync for Start<T> {}
 
 /// A part of a matrix that one task alone writes: some rows, and a band of columns of them.
 pub(crate) struct Block<'a> {
@@ -238,7 +318,14 @@ pub(crate) struct Block<'a> {
     matrix: PhantomData<&'a mut [f32]>,
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
+    /// A matrix that is one block. `data`: [n_rows][width]; `columns`, as many, are what they are called.
+    pub(crate) fn whole(data: &'a mut [f32], n_rows: usize, columns: Range<usize>) -> Self {
+        let stride = columns.len();
+        assert!(n_rows * stride <= data.len(), "the block lies within the data");
+        Self { start: data.as_mut_ptr(), stride, n_rows, columns, matrix: PhantomData }
+    }
+
     /// Rows of the block.
     pub(crate) fn n_rows(&self) -> usize {
         self.n_rows
@@ -252,15 +339,6 @@ impl Block<'_> {
     /// The matrix's columns that the block is made of.
     pub(crate) fn columns(&self) -> Range<usize> {
         self.columns.clone()
-    }
-
-    /// One column of the block, as a block of its own.
-    pub(crate) fn column(&mut self, idx: usize) -> Block<'_> {
-        assert!(idx < self.columns.len(), "column {idx} of a block of {}", self.columns.len());
-        let column = self.columns.start + idx;
-        // SAFETY: the column lies within the block, and `&mut self` lends the block to one of its columns at a time.
-        let start = unsafe { self.start.add(idx) };
-        Block { start, stride: self.stride, n_rows: self.n_rows, columns: column..column + 1, matrix: PhantomData }
     }
 
     /// One row of the block: its columns of the matrix's row. [n_columns]

@@ -43,16 +43,10 @@ pub(super) fn add_picked(sum: &mut [f32; STRIP], table: &[[[f32; STRIP]; 256]], 
     }
 }
 
-pub(super) fn scores(query: &[f32], keys: &[f32], stride: usize, out: &mut [f32]) {
-    for (i, score) in out.iter_mut().enumerate() {
-        *score = query.iter().zip(&keys[i * stride..]).map(|(q, k)| q * k).sum();
-    }
-}
-
-pub(super) fn add_weighted(sum: &mut [f32], weights: &[f32], values: &[f32], stride: usize) {
-    for (i, weight) in weights.iter().enumerate() {
-        for (sum, value) in sum.iter_mut().zip(&values[i * stride..]) {
-            *sum += weight * value;
+pub(super) fn f32_rows(rows: &[f32], x: Vectors<'_>, out: &mut Block<'_>) {
+    for t in 0..x.len() {
+        for r in 0..out.n_columns() {
+            out.row(t)[r] = rows[r * x.width..].iter().zip(x.at(t)).map(|(w, x)| w * x).sum();
         }
     }
 }
