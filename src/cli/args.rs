@@ -1,8 +1,10 @@
 //! The command line, exactly as it was typed. What it means is [`Session::settings`]'s matter and that of the commands.
 
 mod cloud;
+mod pull;
 
 pub(super) use cloud::{Cloud, Queue, Route};
+pub(super) use pull::Pull;
 
 use crate::config::Settings;
 use crate::engine::models::Source;
@@ -263,6 +265,11 @@ pub(super) enum Index {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Models {
+    /// Fetch a gpt-oss model from huggingface.co, or from the hub that HF_ENDPOINT names
+    ///
+    /// Its licence and its size are shown first. What broke off is taken up by the same command. HF_TOKEN says who asks, where
+    /// a repository wants to know.
+    Pull(Pull),
     /// Describe a checkpoint without loading it
     Inspect {
         /// A folder in the official safetensors layout, or `stapes`, the embedded model, which is meant when left out
@@ -484,6 +491,10 @@ mod tests {
         assert_eq!((parsed.general.folder, parsed.session.model), (Some("a".into()), Some("b".into())));
         let Some(Command::Models(Models::Inspect { checkpoint })) = parsed.command else { panic!("inspect") };
         assert_eq!(checkpoint, Some("c".into()));
+        let parsed = parse("ossicle models pull a/b --revision v1 --gguf c -y -m d").unwrap();
+        let Some(Command::Models(Models::Pull(pull))) = parsed.command else { panic!("pull") };
+        let words = [Some(pull.repo), Some(pull.revision), pull.gguf].map(Option::unwrap_or_default);
+        assert_eq!((words.each_ref().map(String::as_str), pull.yes), (["a/b", "v1", "c"], true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
 //! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `index`, `cloud`, `policy`,
-//! `models`, `doctor`.
+//! `models` and `pull`, `doctor`.
 
 mod add;
 mod approve;
@@ -20,6 +20,7 @@ mod meanwhile;
 mod models;
 mod picture;
 mod policy;
+mod pull;
 mod render;
 mod report;
 mod route;
@@ -90,6 +91,7 @@ async fn command(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Re
         Some(Command::Models(args::Models::Inspect { checkpoint })) => {
             models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
         }
+        Some(Command::Models(args::Models::Pull(command))) => pull::pull(command, flags, screen).await,
         Some(Command::Doctor) => doctor::doctor(flags).await,
     }
 }

@@ -3,7 +3,7 @@
 use super::terminal;
 use crate::agent::{AgentError, TurnEnd};
 use crate::config::ConfigError;
-use crate::engine::{EngineError, models::LoadError};
+use crate::engine::{EngineError, models::LoadError, models::pull::PullError};
 use crate::journal::JournalError;
 use crate::policy::PolicyError;
 use crate::tool::browser::index::IndexError;
@@ -175,6 +175,17 @@ impl From<LoadError> for Failure {
     }
 }
 
+impl From<PullError> for Failure {
+    fn from(error: PullError) -> Self {
+        let code = match &error {
+            PullError::Name(_) => exit::USAGE,
+            PullError::Foreign { .. } => exit::NO_MODEL,
+            _ => exit::FAILURE,
+        };
+        Self::from_error(code, &error)
+    }
+}
+
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         Self::from_error(exit::FAILURE, &error)
@@ -227,6 +238,8 @@ impl From<ConfigError> for Failure {
             }
             ConfigError::Cloud(_) => Self::from_error(exit::USAGE, &error)
                 .help("`OPENAI_API_KEY` holds the key, and `[cloud]` in config.toml or OPENAI_BASE_URL says where to"),
+            ConfigError::Hub(_) => Self::from_error(exit::USAGE, &error)
+                .help("HF_ENDPOINT is the address of a hub, https://huggingface.co when it is not set; HF_TOKEN is a token of it"),
             ConfigError::NoMcpServer { .. } => {
                 Self::from_error(exit::USAGE, &error).help("`ossicle mcp list` names those that there are")
             }

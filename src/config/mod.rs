@@ -7,6 +7,7 @@ mod browser;
 mod cloud;
 mod file;
 mod follow;
+mod hub;
 mod index;
 mod key;
 mod mcp;
@@ -22,6 +23,7 @@ mod wiring;
 pub use browser::{BrowserSettings, SearchEngine, browser};
 pub use cloud::{CloudAccess, CloudSettings, ServerSettings, cloud_access, hosted_client, server_access, tasks};
 pub use file::Settings;
+pub use hub::hub;
 pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
 pub use packages::Packages;
@@ -91,6 +93,9 @@ pub enum ConfigError {
     /// What is said of hosted models makes no sense.
     #[error("{0}")]
     Cloud(String),
+    /// What is said of the hub that models come from makes no sense.
+    #[error("{0}")]
+    Hub(String),
     /// No MCP server of this name.
     #[error("there is no MCP server `{name}`")]
     NoMcpServer {

@@ -69,6 +69,11 @@ impl Paths {
         self.data.join("search.index")
     }
 
+    /// The models that were pulled from a hub.
+    pub fn models(&self) -> PathBuf {
+        self.data.join("models")
+    }
+
     /// Compiled tools.
     pub fn compiled(&self) -> PathBuf {
         self.cache.join("tools")

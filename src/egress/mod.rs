@@ -1,9 +1,9 @@
 //! The one way out of the machine: HTTP to where a grant or the user's configuration leads, on the record before it leaves.
 //!
 //! What it is not: a place for policy; it asks the grant at each hop. There are no proxies, no cookies and no client that
-//! follows redirects by itself. Start at [`Egress::fetch`] for what tools and models name, at [`Egress::send`] for the
-//! user's own servers, at [`Egress::send_for`] for those of them that a call has to be allowed to reach; [`is_public`] says
-//! which addresses others may name.
+//! follows redirects by itself. Start at [`Egress::fetch`] for what tools and models name, at [`Egress::stream`] for
+//! the same when it is large, at [`Egress::send`] for the user's own servers, at [`Egress::send_for`] for those of them that a
+//! call has to be allowed to reach; [`is_public`] says which addresses others may name.
 
 mod ledger;
 mod url;
@@ -188,7 +188,7 @@ impl Egress {
         if !endpoint.covers(&request.url) {
             return Err(EgressError::Refused(format!("{} is not {}", request.url, endpoint)));
         }
-        self.streamed(request, &Account { sender, rule: "configuration", is_approved: false }).await
+        self.streamed(request, true, &Account { sender, rule: "configuration", is_approved: false }).await
     }
 
     /// As [`send`](Self::send), under a grant: it goes to the user's own server, which the call must be allowed to reach, and
@@ -205,12 +205,24 @@ impl Egress {
         }
         grant.may_reach(&request.url).map_err(EgressError::Refused)?;
         let sender = grant.tool().to_string();
-        self.streamed(request, &Account { sender: &sender, rule: grant.rule(), is_approved: grant.approved() }).await
+        let account = Account { sender: &sender, rule: grant.rule(), is_approved: grant.approved() };
+        self.streamed(request, true, &account).await
     }
 
-    /// Sends to what the user configured. An error of the ledger's says that nothing was sent.
-    async fn streamed(&self, request: Request, account: &Account<'_>) -> Result<Streamed, EgressError> {
-        let addresses = self.addresses(&request.url, true).await?;
+    /// As [`fetch`](Self::fetch), for an answer that is too large to be held: it is given as it comes. A redirect is not
+    /// followed, because who asked may want to see where it leads. There is no limit of time: to stop waiting ends it.
+    pub async fn stream(&self, request: Request, grant: &Grant) -> Result<Streamed, EgressError> {
+        let is_local = grant.may_reach_locally(&request.url);
+        self::url::check(&request.url, is_local).map_err(EgressError::Refused)?;
+        grant.may_reach(&request.url).map_err(EgressError::Refused)?;
+        let sender = grant.tool().to_string();
+        let account = Account { sender: &sender, rule: grant.rule(), is_approved: grant.approved() };
+        self.streamed(request, is_local, &account).await
+    }
+
+    /// Sends to what was checked. An error of the ledger's says that nothing was sent.
+    async fn streamed(&self, request: Request, is_local: bool, account: &Account<'_>) -> Result<Streamed, EgressError> {
+        let addresses = self.addresses(&request.url, is_local).await?;
         let (id, answer) = self.sent(&request, &addresses, None, account).await?;
         let status = answer.status().as_u16();
         let entry = Entry::Answered { id, status: Some(status), n_bytes: answer.content_length(), error: None };
@@ -304,6 +316,11 @@ impl Reply {
 }
 
 impl Streamed {
+    /// The first header of this name, which is in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
     /// The next piece of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, EgressError> {
         let url = self.body.url().clone();

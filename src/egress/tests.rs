@@ -384,3 +384,37 @@ async fn that_nothing_left_is_told_from_that_nothing_came_back() {
         assert_eq!(matches!(error, EgressError::NotConnected { .. }), !is_sent, "{url}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_large_comes_piece_by_piece_from_where_a_fetch_may_go_too() {
+    let server = Server::new(answer("200 OK", "x-a: b\r\n", b"hello")).await;
+    let local = server.address.to_string();
+    let ledger = Arc::new(Lines::default());
+    let egress = egress(Names::default(), ledger.clone());
+    let mut streamed = egress.stream(get(&server.url()), &grant("*", &[&local])).await.unwrap();
+    assert_eq!((streamed.status, streamed.header("x-a")), (200, Some("b")));
+    let mut body = Vec::new();
+    while let Some(chunk) = streamed.chunk().await.unwrap() {
+        body.extend(chunk);
+    }
+    assert_eq!(body, b"hello");
+    // Where it is not allowed to go, nothing is sent.
+    for (url, hosts, words) in [
+        (server.url(), "*", "is not opened"),
+        ("http://127.0.0.1/".into(), "*", "not on the public internet"),
+        ("http://evil.test/".into(), "*", "policy rule `bad`"),
+        ("http://other.test/".into(), "example.org", "no host that was granted"),
+        ("file:///etc/passwd".into(), "*", "only http"),
+    ] {
+        let error = egress.stream(get(&url), &grant(hosts, &[])).await.err().unwrap().to_string();
+        assert!(error.contains(words), "{url}: {error}");
+    }
+    // A redirect is for who asked.
+    let leading = Server::new(leading_to("http://10.0.0.1/")).await;
+    let streamed = egress.stream(get(&leading.url()), &grant("*", &[&leading.address.to_string()])).await.unwrap();
+    assert_eq!((streamed.status, streamed.header("location")), (302, Some("http://10.0.0.1/")));
+    assert_eq!(
+        ledger.short(),
+        [format!("> GET {}", server.url()), "< 200".into(), format!("> GET {}", leading.url()), "< 302".into()]
+    );
+}

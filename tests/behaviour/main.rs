@@ -12,11 +12,13 @@ mod constrains;
 mod delegates;
 mod extends;
 mod home;
+mod hub;
 mod keeps;
 mod looks_around;
 mod makes_mistakes;
 #[path = "../mock/mod.rs"]
 mod mock;
+mod pulls;
 mod reaches_out;
 mod stops;
 mod trusts;

@@ -1,0 +1,116 @@
+//! The model of a session: found, prepared once for this machine, and opened in an engine.
+//!
+//! What it is not: it reads no weights itself. Start at [`checkpoint`].
+
+use super::{ConfigError, Paths, Settings};
+use crate::engine::CpuEngine;
+use crate::engine::cpu::{CacheFormat, Options, SnapshotStore};
+use crate::engine::models::{self, Checkpoint, Preparation};
+use crate::world::SystemClock;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Bytes that snapshots take together unless told otherwise.
+const SNAPSHOT_BYTES: u64 = 4 << 30;
+
+/// The part of `config.toml` about the engine.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// Compute with the checkpoint's own numbers, as it lies, slowly: for checking.
+    pub exact: Option<bool>,
+    /// How keys and values are kept.
+    pub cache: Option<CacheChoice>,
+    /// How experts are prepared that do not lie in MXFP4.
+    pub experts: Option<Experts>,
+    /// Conversations in memory.
+    pub sessions: Option<usize>,
+    /// Gigabytes of disk for what was read already; 0 keeps nothing.
+    pub snapshots_gb: Option<u64>,
+}
+
+impl EngineSettings {
+    /// What is said here, and for the rest what `file` says.
+    pub(super) fn or(self, file: Self) -> Self {
+        Self {
+            exact: self.exact.or(file.exact),
+            cache: self.cache.or(file.cache),
+            experts: self.experts.or(file.experts),
+            sessions: self.sessions.or(file.sessions),
+            snapshots_gb: self.snapshots_gb.or(file.snapshots_gb),
+        }
+    }
+}
+
+/// How keys and values are kept.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheChoice {
+    /// As they were computed.
+    F32,
+    /// Half of that.
+    F16,
+    /// A quarter.
+    Int8,
+}
+
+/// How experts are prepared that do not lie in MXFP4, as those of fine-tuned models.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Experts {
+    /// As small as the official ones.
+    #[default]
+    Mxfp4,
+    /// Twice as large, and hardly different from what was trained.
+    Q8,
+}
+
+/// Told while a model is prepared: its name, bytes done, and bytes in all.
+pub type Preparing = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// How the settings want a model prepared.
+pub fn preparation(settings: &Settings) -> Preparation {
+    Preparation {
+        experts_in_q8: settings.engine.experts == Some(Experts::Q8),
+        n_threads: settings.threads.unwrap_or_else(num_cpus::get_physical),
+    }
+}
+
+/// The model of the settings, prepared where that can be and is wanted.
+pub fn checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<Checkpoint, ConfigError> {
+    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
+    if settings.engine.exact == Some(true) || !models::can_prepare(&checkpoint) {
+        return Ok(checkpoint);
+    }
+    let mut progress = |done, total| {
+        preparing(&checkpoint.name, done, total);
+        true
+    };
+    Ok(models::prepare(&checkpoint, preparation(settings), &paths.prepared(), &mut progress)?)
+}
+
+/// How the settings want the engine.
+pub fn options(settings: &Settings, paths: &Paths) -> Options {
+    let most_bytes = settings.engine.snapshots_gb.map_or(SNAPSHOT_BYTES, |gigabytes| gigabytes << 30);
+    // What was read is as private as what was said.
+    let keeps = most_bytes > 0 && !settings.ephemeral;
+    let clock = Arc::new(SystemClock::new());
+    Options {
+        threads: settings.threads,
+        context_length: settings.context_length,
+        cache: settings.engine.cache.map(|cache| match cache {
+            CacheChoice::F32 => CacheFormat::F32,
+            CacheChoice::F16 => CacheFormat::F16,
+            CacheChoice::Int8 => CacheFormat::Int8,
+        }),
+        n_sessions: settings.engine.sessions,
+        snapshots: keeps.then(|| SnapshotStore { folder: paths.snapshots(), most_bytes, clock }),
+    }
+}
+
+/// The model of the settings in an engine.
+pub(super) fn engine(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<CpuEngine, ConfigError> {
+    let checkpoint = checkpoint(settings, paths, preparing)?;
+    checkpoint.check_vocabulary()?;
+    Ok(CpuEngine::open(checkpoint, options(settings, paths))?)
+}
