@@ -1,18 +1,19 @@
 //! The command line, exactly as it was typed. What it means is [`Session::settings`]'s matter and that of the commands.
 
+mod bench;
 mod cloud;
 mod pull;
 
+pub(super) use bench::{Bench, Measure};
 pub(super) use cloud::{Cloud, Queue, Route};
 pub(super) use pull::Pull;
 
-use crate::config::Settings;
-use crate::engine::models::Source;
+use crate::config::{EngineSettings, Settings};
 use crate::harmony::ReasoningEffort;
 use crate::policy::Principal;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Talk to a gpt-oss model on this machine, with tools that run in a sandbox.
@@ -65,6 +66,8 @@ pub(super) enum Command {
     /// Models
     #[command(subcommand)]
     Models(Models),
+    /// How fast a model runs here, and how near that is to what the memory allows
+    Bench(Bench),
     /// Check that everything is in place, and say what is not
     Doctor,
 }
@@ -270,11 +273,34 @@ pub(super) enum Models {
     /// Its licence and its size are shown first. What broke off is taken up by the same command. HF_TOKEN says who asks, where
     /// a repository wants to know.
     Pull(Pull),
+    /// List the models on this machine: pulled ones, and those of Hugging Face's cache, LM Studio and Ollama
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a model for this machine's kernels now, which is otherwise done when it is first used
+    Prepare {
+        /// A model's name, a checkpoint folder or a GGUF file
+        #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
+        checkpoint: Option<PathBuf>,
+        /// Read all of it again and compare it with its checksums
+        #[arg(long)]
+        verify: bool,
+    },
     /// Describe a checkpoint without loading it
     Inspect {
-        /// A folder in the official safetensors layout, or `stapes`, the embedded model, which is meant when left out
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        /// A model's name, a checkpoint folder, a GGUF file, or `stapes`, the embedded model, which is meant when left out
+        #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
         checkpoint: Option<PathBuf>,
+    },
+    /// Remove a model that was pulled, and what was prepared of it; those of other programs are theirs to remove
+    Remove {
+        /// As `list` names it
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 
@@ -282,11 +308,17 @@ pub(super) enum Models {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Session")]
 pub(super) struct Session {
-    /// A checkpoint folder in the official safetensors layout, or `stapes`, the small embedded model
+    /// A model's name as `ossicle models list` shows it, a checkpoint folder, a GGUF file, or `stapes`, which is embedded
     ///
-    /// Without it the `model` of config.toml is used, and without that stapes. A folder of that name is ./stapes.
-    #[arg(short, long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Without it the `model` of config.toml is used, and without that stapes. A folder of such a name is ./NAME.
+    #[arg(short, long, global = true, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(super) model: Option<PathBuf>,
+    /// A LoRA adapter for the model: the folder that peft saved
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) adapter: Option<PathBuf>,
+    /// Compute with the checkpoint's own numbers, as it lies, slowly; for checking
+    #[arg(long, global = true)]
+    pub(super) exact: bool,
     /// How long the model may think
     #[arg(long, global = true, value_enum)]
     pub(super) reasoning_effort: Option<Effort>,
@@ -404,7 +436,7 @@ impl Session {
     /// The flags as settings; what was not typed is left to the configuration file and the defaults.
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            model: source(self.model.as_ref()),
+            adapter: self.adapter.clone(),
             policy: self.policy.clone(),
             tools: self.tools.clone(),
             reasoning_effort: self.reasoning_effort.map(Effort::resolve),
@@ -415,14 +447,10 @@ impl Session {
             ephemeral: self.ephemeral,
             offline: self.offline,
             no_grammar: self.no_grammar,
+            engine: EngineSettings { exact: self.exact.then_some(true), ..EngineSettings::default() },
             ..Settings::default()
         }
     }
-}
-
-/// The model that was typed, relative to the working folder.
-pub(super) fn source(model: Option<&PathBuf>) -> Option<Source> {
-    model.map(|word| Source::find(word, Path::new("")))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -474,8 +502,7 @@ mod tests {
         ] {
             let parsed = parse(line).unwrap();
             let settings = parsed.session.settings();
-            let model = Some(Source::Directory("models/x".into()));
-            assert_eq!((settings.seed, settings.model), (Some(7), model), "{line}");
+            assert_eq!((settings.seed, parsed.session.model), (Some(7), Some("models/x".into())), "{line}");
             assert!(matches!(parsed.command, Some(Command::Run(Run { prompt: Some(prompt), .. })) if prompt == "hi"));
         }
         let bare = parse("ossicle --reasoning-effort high").unwrap();

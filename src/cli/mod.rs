@@ -2,11 +2,12 @@
 //!
 //! What it is not: it makes no decision about a call and holds no type of an engine or a tool; `config` makes the agent.
 //! Start at [`main`]; each command is a file of its own: `run`, `chat`, `tools` and `develop`, `mcp`, `index`, `cloud`, `policy`,
-//! `models` and `pull`, `doctor`.
+//! `models` and `pull`, `bench`, `doctor`.
 
 mod add;
 mod approve;
 mod args;
+mod bench;
 mod call;
 mod chat;
 mod cloud;
@@ -88,10 +89,9 @@ async fn command(line: &CommandLine, serve_mcp: ServeMcp, screen: &Screen) -> Re
         Some(Command::Policy(command)) => policy::policy(command, flags, screen),
         Some(Command::Cloud(command)) => cloud::cloud(command, flags, screen).await,
         Some(Command::Index(command)) => index::index(command, flags, screen).await,
-        Some(Command::Models(args::Models::Inspect { checkpoint })) => {
-            models::inspect(&args::source(checkpoint.as_ref().or(flags.model.as_ref())).unwrap_or_default())
-        }
         Some(Command::Models(args::Models::Pull(command))) => pull::pull(command, flags, screen).await,
+        Some(Command::Models(command)) => models::models(command, flags, screen).await,
+        Some(Command::Bench(command)) => bench::bench(command, flags, screen).await,
         Some(Command::Doctor) => doctor::doctor(flags).await,
     }
 }

@@ -68,7 +68,7 @@ impl Failure {
     }
 
     /// An error with its causes. Where an error only repeats the one below it, it is left out.
-    fn from_error(code: u8, error: &dyn Error) -> Self {
+    pub(super) fn from_error(code: u8, error: &dyn Error) -> Self {
         Self { causes: causes(error), ..Self::new(code, error.to_string()) }
     }
 

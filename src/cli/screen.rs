@@ -127,6 +127,26 @@ impl Screen {
         self.state().spin(message);
     }
 
+    /// A bar of bytes; where there is no terminal, a line at the beginning.
+    pub(super) fn fill(&self, message: &str, done: u64, total: u64) {
+        let mut state = self.state();
+        if state.bar.length() != Some(total) {
+            state.quiet();
+            let message = terminal::line(message).into_owned();
+            if state.live {
+                let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+                bar.set_style(style("  {bar:30} {binary_bytes}/{binary_total_bytes}, {eta} left  {wide_msg}"));
+                bar.set_message(message);
+                state.bar = bar;
+            } else {
+                state.bar = ProgressBar::hidden();
+                state.bar.set_length(total);
+                state.err_line(Ink::Dim, &format!("{message}: {} to be written", crate::engine::models::amount(total)));
+            }
+        }
+        state.bar.set_position(done);
+    }
+
     /// Takes spinners and bars away, and ends the line.
     pub(super) fn settle(&self) {
         self.state().end_section();

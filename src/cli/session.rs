@@ -6,9 +6,11 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use crate::agent::{Agent, Answer, EventSink};
 use crate::config::{self, Paths, Settings};
+use crate::engine::models::Source;
 use crate::policy::Principal;
 use crate::tool;
-use std::sync::{Mutex, MutexGuard};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// What a run is called whose owner did not name it, and in which nobody can be asked.
@@ -24,7 +26,8 @@ pub(super) fn settings(flags: &args::Session) -> Result<(Settings, Paths), Failu
         true => Principal::Interactive,
         false => Principal::Automation(UNNAMED.into()),
     });
-    let settings = Settings { folder: Some(folder), principal, ..flags.settings() }.or_file(&paths)?;
+    let model = flags.model.as_ref().map(|word| Source::find(word, Path::new(""), &paths.places())).transpose()?;
+    let settings = Settings { model, folder: Some(folder), principal, ..flags.settings() }.or_file(&paths)?;
     Ok((settings, paths))
 }
 
@@ -50,7 +53,7 @@ pub(super) async fn open(
     screen: &Screen,
 ) -> Result<Open, Failure> {
     screen.wait(&format!("loading {}", settings.model.clone().unwrap_or_default()));
-    let opened = config::open(settings, paths, approver(approve, screen)).await;
+    let opened = config::open(settings, paths, approver(approve, screen), preparing(screen)).await;
     screen.settle();
     let config::Opened { agent, warnings, servers } = opened?;
     for warning in warnings {
@@ -60,6 +63,12 @@ pub(super) async fn open(
         screen.say(Ink::Dim, notice);
     }
     Ok(Open { agent, servers })
+}
+
+/// Shows that a model is being prepared: a bar, and where there is no terminal a line.
+pub(super) fn preparing(screen: &Screen) -> config::Preparing {
+    let screen = screen.clone();
+    Arc::new(move |name, done, total| screen.fill(&format!("preparing {name} for this machine, once"), done, total))
 }
 
 /// One turn, which Ctrl-C stops, about a line of which the user `typed` so much.

@@ -1,7 +1,7 @@
 //! Settings: what the user chose, on the command line or in `config.toml`. A flag beats the file, the file beats the defaults.
 
 use super::paths::home;
-use super::{BrowserSettings, CloudSettings, ConfigError, Paths};
+use super::{BrowserSettings, CloudSettings, ConfigError, EngineSettings, Paths};
 use crate::egress::Endpoint;
 use crate::engine::models::Source;
 use crate::harmony::ReasoningEffort;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The embedded model when absent.
     pub model: Option<Source>,
+    /// The folder of a LoRA adapter for it.
+    pub adapter: Option<PathBuf>,
     /// A policy file, or the name of a bundled policy; the bundled default when absent.
     pub policy: Option<PathBuf>,
     /// On whose behalf calls are made, for policies that distinguish.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub browser: BrowserSettings,
     /// Where hosted models are.
     pub cloud: CloudSettings,
+    /// How the model runs.
+    pub engine: EngineSettings,
 }
 
 /// `config.toml`, exactly as it may be written.
@@ -62,6 +66,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default)]
 struct File {
     model: Option<PathBuf>,
+    adapter: Option<PathBuf>,
     policy: Option<PathBuf>,
     reasoning_effort: Option<Effort>,
     temperature: Option<f32>,
@@ -76,6 +81,7 @@ struct File {
     max_declared_tools: Option<usize>,
     browser: BrowserSettings,
     cloud: CloudSettings,
+    engine: EngineSettings,
 }
 
 /// A folder that tools may work in.
@@ -120,6 +126,8 @@ impl Settings {
             ("timeout", file.timeout != Some(0), "above 0"),
             ("threads", file.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
             ("context_length", file.context_length != Some(0), "above 0"),
+            ("engine.sessions", file.engine.sessions.is_none_or(|n| (1..=64).contains(&n)), "from 1 to 64"),
+            ("engine.snapshots_gb", file.engine.snapshots_gb.is_none_or(|n| n <= 10_000), "at most 10000"),
             ("max_declared_tools", file.max_declared_tools.is_none_or(|n| n >= 2), "at least 2"),
             (
                 "browser.searxng_url",
@@ -147,7 +155,11 @@ impl Settings {
             Effort::High => ReasoningEffort::High,
         });
         Ok(Self {
-            model: self.model.or(file.model.map(|model| Source::find(&model, &paths.config))),
+            model: match (self.model, file.model) {
+                (None, Some(model)) => Some(Source::find(&model, &paths.config, &paths.places())?),
+                (model, _) => model,
+            },
+            adapter: self.adapter.or(file.adapter.map(|folder| paths.config.join(folder))),
             policy: self.policy.or(file.policy.map(|policy| match bundled(&policy) {
                 Some(_) => policy,
                 None => paths.config.join(policy),
@@ -170,6 +182,7 @@ impl Settings {
             max_declared_tools: self.max_declared_tools.or(file.max_declared_tools),
             browser: file.browser,
             cloud: file.cloud,
+            engine: self.engine.or(file.engine),
         })
     }
 }

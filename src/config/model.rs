@@ -5,7 +5,7 @@
 use super::{ConfigError, Paths, Settings};
 use crate::engine::CpuEngine;
 use crate::engine::cpu::{CacheFormat, Options, SnapshotStore};
-use crate::engine::models::{self, Checkpoint, Preparation};
+use crate::engine::models::{self, Checkpoint, Preparation, Source};
 use crate::world::SystemClock;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -76,10 +76,22 @@ pub fn preparation(settings: &Settings) -> Preparation {
     }
 }
 
-/// The model of the settings, prepared where that can be and is wanted.
+/// The model of the settings, prepared where that can be and is wanted, with its adapter.
 pub fn checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<Checkpoint, ConfigError> {
-    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
-    if settings.engine.exact == Some(true) || !models::can_prepare(&checkpoint) {
+    let checkpoint = plain_checkpoint(settings, paths, preparing)?;
+    match &settings.adapter {
+        Some(folder) => Ok(checkpoint.adapted(folder)?),
+        None => Ok(checkpoint),
+    }
+}
+
+/// The same without an adapter.
+fn plain_checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<Checkpoint, ConfigError> {
+    let source = settings.model.clone().unwrap_or_default();
+    let checkpoint = source.open()?;
+    // The embedded model is so small that its own numbers are as fast.
+    let runs_as_it_lies = source == Source::Embedded || checkpoint.is_prepared() || !models::can_prepare(&checkpoint);
+    if settings.engine.exact == Some(true) || runs_as_it_lies {
         return Ok(checkpoint);
     }
     let mut progress = |done, total| {

@@ -2,6 +2,7 @@
 //! logs, and what the terminal is.
 
 use super::ConfigError;
+use crate::engine::models::Places;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -69,9 +70,24 @@ impl Paths {
         self.data.join("search.index")
     }
 
-    /// The models that were pulled from a hub.
+    /// Models in the form that this machine's kernels read.
+    pub fn prepared(&self) -> PathBuf {
+        self.cache.join("models")
+    }
+
+    /// What models have read already.
+    pub fn snapshots(&self) -> PathBuf {
+        self.cache.join("snapshots")
+    }
+
+    /// Models that were pulled from a hub.
     pub fn models(&self) -> PathBuf {
-        self.data.join("models")
+        self.data.join("hub.models")
+    }
+
+    /// Where models may lie: here, and where other programs store theirs.
+    pub fn places(&self) -> Places {
+        Places::resolve(self.models(), &home(), |name| std::env::var_os(name).map(PathBuf::from))
     }
 
     /// Compiled tools.

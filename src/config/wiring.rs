@@ -4,6 +4,7 @@ use super::browser::browser;
 use super::cloud::{cloud, cloud_tools};
 use super::follow::following;
 use super::index::index;
+use super::model::{self, Preparing};
 use super::paths::environment;
 use super::pdf::pdf_reader;
 use super::policy::policy;
@@ -12,7 +13,6 @@ use crate::agent::cloud::{Cloud, LONGEST};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
-use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
@@ -40,13 +40,18 @@ pub struct Opened {
     pub servers: Connected,
 }
 
-/// An agent as the settings want it.
-pub async fn open(settings: Settings, paths: &Paths, approver: Arc<dyn Approver>) -> Result<Opened, ConfigError> {
+/// An agent as the settings want it. `preparing` is told when the model is written anew for this machine.
+pub async fn open(
+    settings: Settings,
+    paths: &Paths,
+    approver: Arc<dyn Approver>,
+    preparing: Preparing,
+) -> Result<Opened, ConfigError> {
     let world = world(&settings);
     let policy = policy(&settings, paths)?;
     let loading_engine = spawn_blocking({
-        let settings = settings.clone();
-        move || engine(&settings)
+        let (settings, paths) = (settings.clone(), paths.clone());
+        move || model::engine(&settings, &paths, &preparing)
     });
     let loading_vocabulary = spawn_blocking({
         let is_constrained = !settings.no_grammar;
@@ -249,13 +254,6 @@ fn surroundings(settings: &Settings, paths: &Paths) -> Surroundings {
         folders: std::iter::once(workspace).chain(more).collect(),
         environment: environment(),
     }
-}
-
-fn engine(settings: &Settings) -> Result<CpuEngine, ConfigError> {
-    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
-    checkpoint.check_vocabulary()?;
-    let options = Options { threads: settings.threads, context_length: settings.context_length, ..Options::default() };
-    Ok(CpuEngine::open(checkpoint, options)?)
 }
 
 /// Those of hosted models.

@@ -25,7 +25,7 @@ fn said(ran: &Ran) -> String {
 }
 
 fn folder(home: &Home) -> PathBuf {
-    home.path().join("data/models/me--x")
+    home.path().join("data/hub.models/me--x")
 }
 
 fn files(home: &Home) -> Vec<String> {

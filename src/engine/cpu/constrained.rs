@@ -51,6 +51,7 @@ fn checkpoint(seed: u64) -> Checkpoint {
         key: [0; 32],
         config,
         contents: Contents::Tensors(tensors),
+        adapter: None,
     }
 }
 

@@ -124,6 +124,18 @@ impl Model {
         Self { config, weights, kernels, frequencies, in_panels }
     }
 
+    /// Bytes of weights that writing one token reads.
+    pub(crate) fn bytes_per_token(&self) -> u64 {
+        let layer = |layer: &Layer| {
+            let attention = [&layer.query, &layer.key, &layer.value, &layer.output];
+            let attention: usize = attention.iter().map(|linear| linear.weight.n_bytes()).sum();
+            let expert = layer.gate_up.weight.n_bytes() + layer.down.weight.n_bytes();
+            attention + self.config.n_active * expert + 4 * layer.router.len()
+        };
+        let layers: usize = self.weights.layers.iter().map(layer).sum();
+        (layers + self.weights.head.n_bytes()) as u64
+    }
+
     /// Reads up to `n_batch` tokens after those in the cache. Afterwards [`Self::logits`] answers for any of them.
     /// `at_layer` is asked before each layer whether to stop, and told its number.
     pub(crate) fn forward(

@@ -63,9 +63,14 @@ fn run(model: &Model, tokens: &[Token], passes: &[usize], n_threads: usize, form
 
 /// Logits within the tolerance at every position, the greedy tokens equal, and the same bits however the work is split.
 fn check(name: &str) {
+    check_opened(name, &|| checkpoint(name));
+}
+
+/// The same for a model that is opened in another way.
+fn check_opened(name: &str, open: &dyn Fn() -> Checkpoint) {
     let golden = golden(name);
     for kernels in Kernels::all() {
-        let opened = checkpoint(name);
+        let opened = open();
         let weights = Weights::open(&opened).unwrap();
         let model = Model::new(opened.config, weights, kernels);
         let logits = run(&model, &golden.tokens, &[MAX_BATCH], 1, CacheFormat::F32);
@@ -136,6 +141,25 @@ fn prepared_models_agree_with_transformers() {
     for name in ["grouped", "one_kv_head", "sharded", "full_first", "long"] {
         check_prepared(name, CacheFormat::F16);
         check_prepared(name, CacheFormat::Int8);
+    }
+}
+
+#[test]
+fn a_gguf_agrees_with_transformers() {
+    check_opened("grouped", &|| models::open_gguf(&folder("gguf/bf16.gguf")).unwrap());
+}
+
+#[test]
+fn what_transformers_saves_agrees_with_transformers() {
+    for name in ["custom/saved", "custom/tuned"] {
+        check(name);
+    }
+}
+
+#[test]
+fn adapters_agree_with_peft() {
+    for name in ["custom/lora_attention", "custom/lora_experts", "custom/lora_rslora", "custom/lora_swapped"] {
+        check_opened(name, &|| checkpoint("grouped").adapted(&folder(name)).unwrap());
     }
 }
 

@@ -4,6 +4,7 @@
 //! Start at [`CpuEngine::open`]; then read [`config`], `weights`, `kv_cache` and, above all, `forward`.
 
 mod attention;
+pub mod bench;
 mod caches;
 pub mod config;
 mod forward;

@@ -8,7 +8,7 @@ use super::kernels::activations::Activations;
 use super::kernels::panels::{Format, Panels};
 use super::kernels::pool::Block;
 use super::kernels::{Bf16Rows, Kernels, Mxfp4Rows, Vectors};
-use crate::engine::models::{Checkpoint, EmbeddingRows, LayerPart, LoadError, Part, Rows, Stored, Tensor};
+use crate::engine::models::{Checkpoint, EmbeddingRows, LayerPart, LoadError, LowRank, Part, Rows, Stored, Tensor};
 use crate::harmony::Token;
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,6 +71,25 @@ impl Matrix {
             Stored::Other(rows) => Numbers::Rows(rows),
         };
         Ok(Self { numbers, n_out, n_in })
+    }
+
+    /// Bytes of one of the matrices.
+    pub(crate) fn n_bytes(&self) -> usize {
+        match &self.numbers {
+            Numbers::Panels(format, _) => format.matrix_bytes(self.n_out, self.n_in),
+            Numbers::Mxfp4 { .. } => self.n_out * self.n_in / 32 * 17,
+            Numbers::Bf16(_) | Numbers::Rows(_) => self.n_out * self.n_in * 2,
+        }
+    }
+
+    /// All bytes of all matrices, where they lie in one piece.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.numbers {
+            Numbers::Panels(_, tensor) | Numbers::Bf16(tensor) | Numbers::Mxfp4 { blocks: tensor, .. } => {
+                tensor.bytes()
+            }
+            Numbers::Rows(_) => &[],
+        }
     }
 
     /// Whether it wants its input as int8.
@@ -138,11 +157,13 @@ impl Embedding {
 pub(crate) struct Linear {
     pub(crate) weight: Matrix, // [n_experts or 1][n_out][n_in]
     pub(crate) bias: Vec<f32>, // [n_experts or 1][n_out]
+    low_rank: Option<Arc<LowRank>>,
 }
 
 impl Linear {
     fn open(checkpoint: &Checkpoint, weight: Part, bias: Part) -> Result<Self, LoadError> {
-        Ok(Self { weight: Matrix::stored(checkpoint, weight)?, bias: checkpoint.vector(bias)? })
+        let low_rank = checkpoint.low_rank(weight);
+        Ok(Self { weight: Matrix::stored(checkpoint, weight)?, bias: checkpoint.vector(bias)?, low_rank })
     }
 
     /// Some columns of what an expert (or the only matrix, number 0) makes of the vectors.
@@ -153,6 +174,26 @@ impl Linear {
         for row in 0..out.n_rows() {
             out.row(row).iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
         }
+        if let Some(low_rank) = &self.low_rank {
+            add_low_rank(low_rank, kernels, expert_idx, x.exact, out);
+        }
+    }
+}
+
+/// Adds what an adapter makes of the vectors: `out[t][r] += b[r] . (a x[t])`. Each block of columns makes `a x` again: that
+/// is little beside the matrix itself, and spares a pass of its own.
+fn add_low_rank(low_rank: &LowRank, kernels: Kernels, expert_idx: usize, x: Vectors<'_>, out: &mut Block<'_>) {
+    let LowRank { rank, n_in, n_out, .. } = *low_rank;
+    let a = &low_rank.a[expert_idx * rank * n_in..][..rank * n_in];
+    let b = &low_rank.b[expert_idx * n_out * rank..][..n_out * rank];
+    let (n, columns) = (out.n_rows(), out.columns());
+    let mut reduced = vec![0.0; n * rank];
+    kernels.f32(a, x, &mut Block::whole(&mut reduced, n, 0..rank));
+    let mut added = vec![0.0; n * columns.len()];
+    let mut block = Block::whole(&mut added, n, columns.clone());
+    kernels.f32(&b[columns.start * rank..columns.end * rank], Vectors::all(&reduced, rank), &mut block);
+    for (t, added) in added.chunks_exact(columns.len()).enumerate() {
+        out.row(t).iter_mut().zip(added).for_each(|(out, added)| *out += added);
     }
 }
 
@@ -170,6 +211,11 @@ impl Weights {
             final_norm: checkpoint.vector(Part::FinalNorm)?,
             head: Matrix::stored(checkpoint, Part::Head)?,
         })
+    }
+
+    /// The experts' matrices, layer after layer.
+    pub(crate) fn experts(&self) -> impl Iterator<Item = &[u8]> {
+        self.layers.iter().flat_map(|layer| [layer.gate_up.weight.bytes(), layer.down.weight.bytes()])
     }
 
     /// Whether the large matrices are in panels.
@@ -193,10 +239,24 @@ impl Layer {
             output: linear(L::OutputWeight, L::OutputBias)?,
             sinks: small(L::Sinks)?,
             mlp_norm: small(L::MlpNorm)?,
-            router: small(L::RouterWeight)?,
+            router: router(checkpoint, layer_idx)?,
             router_bias: small(L::RouterBias)?,
             gate_up: linear(L::GateUpWeight, L::GateUpBias)?,
             down: linear(L::DownWeight, L::DownBias)?,
         })
     }
+}
+
+/// The router of a layer, with what an adapter adds to it: it is small. [n_experts][hidden]
+fn router(checkpoint: &Checkpoint, layer_idx: usize) -> Result<Vec<f32>, LoadError> {
+    let part = Part::Layer(layer_idx, LayerPart::RouterWeight);
+    let mut router = checkpoint.vector(part)?;
+    if let Some(low_rank) = checkpoint.low_rank(part) {
+        for (row, b) in router.chunks_exact_mut(low_rank.n_in).zip(low_rank.b.chunks_exact(low_rank.rank)) {
+            for (a, b) in low_rank.a.chunks_exact(low_rank.n_in).zip(b) {
+                row.iter_mut().zip(a).for_each(|(weight, a)| *weight += b * a);
+            }
+        }
+    }
+    Ok(router)
 }

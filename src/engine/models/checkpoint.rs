@@ -4,8 +4,11 @@
 //! for each part by those who do.
 //! Start at [`Checkpoint::open`].
 
-use super::rows::{Bf16Tensor, Mxfp4Tensors, PanelRows, Rows};
-use super::{Form, LoadError, Part};
+use super::adapter::Adapter;
+use super::dequantised::{expert_rows, is_dequantised};
+use super::float::Float;
+use super::rows::{FloatRows, Mxfp4Tensors, PanelRows, Rows};
+use super::{Form, Gguf, LoadError, LowRank, Part};
 use crate::engine::cpu::config::ModelConfig;
 use crate::engine::cpu::kernels::panels::Format;
 use crate::harmony::{Token, special};
@@ -42,6 +45,8 @@ pub struct Checkpoint {
     /// The embedding, where its rows are computed when they are needed and no tensor holds them.
     pub(crate) embedding: Option<Arc<dyn EmbeddingRows>>,
     pub(crate) contents: Contents,
+    /// What was learned on top of it.
+    pub(crate) adapter: Option<Adapter>,
     /// Files that hold them.
     pub(crate) n_shards: usize,
     /// Counting each quantised weight once.
@@ -66,6 +71,10 @@ pub(crate) trait Parts: Send + Sync {
     fn check(&self, part: Part) -> Result<(), LoadError>;
     /// For each type of number: tensors, elements and bytes.
     fn types(&self) -> BTreeMap<String, (usize, u64, u64)>;
+    /// Whether the kernels read it as it is.
+    fn are_prepared(&self) -> bool {
+        false
+    }
 }
 
 /// A tensor: its form, and its bytes in little-endian order, row after row.
@@ -83,6 +92,11 @@ impl Tensor {
     pub(crate) fn made(form: Form, file: &Path, storage: Storage) -> Self {
         let n_bytes = (*storage).as_ref().len();
         Self { form, file: file.into(), storage, start: 0, n_bytes }
+    }
+
+    /// The file that it lies in.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file
     }
 
     /// A part of a mapped file.
@@ -112,7 +126,7 @@ impl Stored {
     /// Read row by row, whatever the form.
     pub(crate) fn rows(self) -> Arc<dyn Rows> {
         match self {
-            Self::Bf16 { tensor, n_in } => Arc::new(Bf16Tensor { tensor, n_in }),
+            Self::Bf16 { tensor, n_in } => Arc::new(FloatRows { tensor, float: Float::Bf16, n_in }),
             Self::Mxfp4 { blocks, scales, n_in } => Arc::new(Mxfp4Tensors { blocks, scales, n_in }),
             Self::Panels { format, tensor, n_in } => Arc::new(PanelRows { format, tensor, n_in }),
             Self::Other(rows) => rows,
@@ -148,8 +162,30 @@ impl Checkpoint {
             path,
             embedding: None,
             contents: Contents::Tensors(tensors),
+            adapter: None,
             n_shards,
             n_parameters,
+        })
+    }
+
+    /// What is in GGUF files.
+    pub(super) fn of_gguf(gguf: Gguf) -> Result<Self, LoadError> {
+        let mut hasher = blake3::Hasher::new();
+        for path in &gguf.paths {
+            identify(path, &mut hasher).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        }
+        let config = gguf.config().clone();
+        Ok(Self {
+            name: gguf.name.clone(),
+            notice: None,
+            key: *hasher.finalize().as_bytes(),
+            path: gguf.paths[0].clone(),
+            embedding: None,
+            n_shards: gguf.paths.len(),
+            n_parameters: Part::all(&config).map(|part| part.n_parameters(&config)).sum(),
+            config,
+            contents: Contents::Parts(Box::new(gguf)),
+            adapter: None,
         })
     }
 
@@ -174,11 +210,17 @@ impl Checkpoint {
         if let Contents::Parts(parts) = &self.contents {
             return parts.matrix(part);
         }
+        if let Some(rows) = self.saved_experts(part) {
+            return rows.map(Stored::Other);
+        }
         let n_in = *part.shape(&self.config).last().expect("no part is without sides");
         let mut tensors = self.take(part)?.into_iter();
         match (tensors.next(), tensors.next()) {
             (Some(blocks), Some(scales)) => Ok(Stored::Mxfp4 { blocks, scales, n_in }),
-            (Some(tensor), None) => Ok(Stored::Bf16 { tensor, n_in }),
+            (Some(tensor), None) => Ok(match Float::of(tensor.form.dtype) {
+                Some(float) if float != Float::Bf16 => Stored::Other(Arc::new(FloatRows { tensor, float, n_in })),
+                _ => Stored::Bf16 { tensor, n_in },
+            }),
             (None, _) => unreachable!("a part has a tensor or two"),
         }
     }
@@ -189,16 +231,56 @@ impl Checkpoint {
             return parts.vector(part);
         }
         let tensors = self.take(part)?;
-        let numbers = tensors.iter().flat_map(|tensor| tensor.bytes().as_chunks::<2>().0);
-        Ok(numbers.map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect())
+        let float = |tensor: &Tensor| Float::of(tensor.form.dtype).unwrap_or(Float::Bf16);
+        Ok(tensors.iter().flat_map(|tensor| float(tensor).numbers(tensor.bytes())).collect())
     }
 
     /// Whether a part is there and of the form that the configuration promises.
     pub(crate) fn check(&self, part: Part) -> Result<(), LoadError> {
         match &self.contents {
             Contents::Parts(parts) => parts.check(part),
-            Contents::Tensors(_) => self.take(part).map(drop),
+            Contents::Tensors(_) => match self.saved_experts(part) {
+                Some(rows) => rows.map(drop),
+                None => self.take(part).map(drop),
+            },
         }
+    }
+
+    /// The matrices of experts that transformers has saved as ordinary numbers, where they are of that kind.
+    fn saved_experts(&self, part: Part) -> Option<Result<Arc<dyn Rows>, LoadError>> {
+        match &self.contents {
+            Contents::Tensors(tensors) if part.is_experts_weight() && is_dequantised(tensors) => {
+                Some(expert_rows(tensors, part, &self.config, &self.path))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is in the form that kernels read.
+    pub fn is_prepared(&self) -> bool {
+        matches!(&self.contents, Contents::Parts(parts) if parts.are_prepared())
+    }
+
+    /// Whether its experts are ordinary numbers, which lose something when they become MXFP4.
+    pub fn is_dequantised(&self) -> bool {
+        matches!(&self.contents, Contents::Tensors(tensors) if is_dequantised(tensors))
+    }
+
+    /// The same model with the LoRA adapter in a folder, as peft saves it.
+    ///
+    /// # Errors
+    /// When the adapter is no plain LoRA of this model, or does not fit into memory.
+    pub fn adapted(self, folder: &Path) -> Result<Self, LoadError> {
+        let adapter = Adapter::open(folder, &self.config)?;
+        let key = *blake3::Hasher::new().update(&self.key).update(&adapter.hash()).finalize().as_bytes();
+        let said = [self.notice.as_deref(), adapter.notice()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        tracing::info!(base = adapter.base(), n_bytes = adapter.n_bytes(), "adapter opened");
+        Ok(Self { key, notice: Some(said).filter(|said| !said.is_empty()), adapter: Some(adapter), ..self })
+    }
+
+    /// What an adapter adds to a part, if one does.
+    pub(crate) fn low_rank(&self, part: Part) -> Option<Arc<LowRank>> {
+        self.adapter.as_ref()?.low_rank(part)
     }
 
     /// The tensors of a part, checked.
@@ -210,15 +292,12 @@ impl Checkpoint {
         let Contents::Tensors(tensors) = &self.contents else { unreachable!("other formats answer for themselves") };
         let Some(tensor) = tensors.get(&name) else {
             let (path, expected) = (self.path.clone(), expected.to_string());
-            let dequantised = name.strip_suffix("_blocks").is_some_and(|plain| tensors.contains_key(plain));
-            let advice = if dequantised {
-                "its experts are not quantised: give the official MXFP4 checkpoint"
-            } else {
-                "download the checkpoint again, or give the official one"
-            };
+            let advice = "download the checkpoint again, or give the official one";
             return Err(LoadError::MissingTensor { path, tensor: name, expected, advice });
         };
-        if tensor.form != *expected {
+        // What transformers saves may be in a wider type than the official tensors.
+        let is_wider = Float::of(tensor.form.dtype).is_some() && is_dequantised(tensors);
+        if tensor.form != *expected && !(is_wider && tensor.form.shape == expected.shape) {
             return Err(LoadError::WrongTensor {
                 path: tensor.file.to_path_buf(),
                 tensor: name,
@@ -323,7 +402,7 @@ fn shards(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files.into_iter().collect())
 }
 
-fn map(path: &Path) -> Result<BTreeMap<String, Tensor>, LoadError> {
+pub(super) fn map(path: &Path) -> Result<BTreeMap<String, Tensor>, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     // SAFETY: the map is read-only and private to this process. Another program that shortens the file while it is mapped

@@ -8,6 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::prepared::{self, HASH, Header, Section, Written};
 use super::{LoadError, Part, Rows, quantise_mxfp4};
 use crate::engine::cpu::kernels::panels::{Format, Mxfp4Source, PANEL, pack_mxfp4, pack_q8};
+use crate::harmony::Token;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -30,16 +31,39 @@ pub struct Preparation {
 }
 
 /// Where the prepared form of a checkpoint belongs in `folder`.
-pub fn path(checkpoint: &Checkpoint, preparation: Preparation, folder: &Path) -> PathBuf {
-    let name: String = checkpoint.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+pub fn prepared_path(checkpoint: &Checkpoint, preparation: Preparation, folder: &Path) -> PathBuf {
+    let name = file_name(&checkpoint.name);
     let key = blake3::Hash::from_bytes(checkpoint.key).to_hex();
     let kind = if preparation.experts_in_q8 { "-q8" } else { "" };
     folder.join(format!("{name}{kind}-{}.weights", &key[..16]))
 }
 
+/// A model's name as that of a file.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// Removes the prepared forms of a model of this name, also those that were not finished; how many bytes they had.
+///
+/// # Errors
+/// [`LoadError::Prepare`] when one cannot be removed.
+pub fn remove_prepared(name: &str, folder: &Path) -> Result<u64, LoadError> {
+    let mut n_bytes = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
+        let kinds = [file_name(name), format!("{}-q8", file_name(name))];
+        if stem.is_some_and(|(stem, _)| kinds.iter().any(|kind| kind == stem)) {
+            n_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            fs::remove_file(&path).map_err(|source| LoadError::Prepare { path, source })?;
+        }
+    }
+    Ok(n_bytes)
+}
+
 /// Whether a checkpoint can be prepared: panels are as wide as blocks are.
 pub fn can_prepare(checkpoint: &Checkpoint) -> bool {
-    checkpoint.embedding.is_none() && checkpoint.config.query_width().is_multiple_of(BLOCK)
+    checkpoint.config.query_width().is_multiple_of(BLOCK)
 }
 
 /// Opens the prepared form of a checkpoint in `folder`, after writing it where it is not there yet. `progress` is told bytes
@@ -54,7 +78,7 @@ pub fn prepare(
     folder: &Path,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Checkpoint, LoadError> {
-    let path = path(checkpoint, preparation, folder);
+    let path = prepared_path(checkpoint, preparation, folder);
     if path.exists() {
         match prepared::open(&path) {
             Err(LoadError::Damaged { problem, .. }) => {
@@ -64,9 +88,7 @@ pub fn prepare(
             opened => return opened,
         }
     }
-    for part in checkpoint.parts() {
-        checkpoint.check(part)?;
-    }
+    checkpoint.parts().try_for_each(|part| checkpoint.check(part))?;
     let failed = |source| LoadError::Prepare { path: path.clone(), source };
     fs::create_dir_all(folder).map_err(failed)?;
     let lock = File::create(path.with_extension("lock")).map_err(failed)?;
@@ -194,20 +216,33 @@ impl<'a> Writer<'a> {
                 let numbers = self.checkpoint.vector(section.part)?;
                 write(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
             }
-            Written::Bf16 => {
-                let rows = self.checkpoint.matrix(section.part)?.rows();
-                let (n_rows, n_in) = rows.shape();
-                let mut numbers = vec![0.0; TOGETHER * n_in];
-                for first in (0..n_rows).step_by(TOGETHER) {
-                    let numbers = &mut numbers[..(n_rows - first).min(TOGETHER) * n_in];
-                    rows.read(first..first + numbers.len() / n_in, numbers);
-                    let bytes = numbers.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes());
-                    write(&bytes.collect::<Vec<u8>>())?;
-                }
-                Ok(())
-            }
+            Written::Bf16 => self.embedding(write),
             Written::Panels(format) => self.panels(section.part, format, write),
         }
+    }
+
+    /// The one matrix whose rows are read one by one.
+    fn embedding(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), LoadError>) -> Result<(), LoadError> {
+        let (n_rows, n_in) = (self.checkpoint.config.n_vocab, self.checkpoint.config.hidden);
+        let stored = match &self.checkpoint.embedding {
+            Some(_) => None,
+            None => Some(self.checkpoint.matrix(Part::Embedding)?.rows()),
+        };
+        let mut numbers = vec![0.0; TOGETHER * n_in];
+        for first in (0..n_rows).step_by(TOGETHER) {
+            let numbers = &mut numbers[..(n_rows - first).min(TOGETHER) * n_in];
+            match (&stored, &self.checkpoint.embedding) {
+                (Some(rows), _) => rows.read(first..first + numbers.len() / n_in, numbers),
+                (None, Some(computed)) => {
+                    let rows = numbers.chunks_exact_mut(n_in).enumerate();
+                    rows.for_each(|(idx, row)| computed.read((first + idx) as Token, row));
+                }
+                (None, None) => unreachable!("an embedding is stored or computed"),
+            }
+            let bytes = numbers.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes());
+            write(&bytes.collect::<Vec<u8>>())?;
+        }
+        Ok(())
     }
 
     /// A matrix, or those of the experts one after the other.

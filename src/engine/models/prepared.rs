@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -133,6 +134,13 @@ pub(super) fn file_bytes(sections: &[Section]) -> u64 {
     end + ((sections.len() + 1) * HASH) as u64
 }
 
+/// Whether a file begins as a prepared model does.
+pub(super) fn is_prepared(path: &Path) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == MAGIC
+}
+
 /// Opens a prepared model.
 ///
 /// # Errors
@@ -150,6 +158,7 @@ pub(super) fn open(path: &Path) -> Result<Checkpoint, LoadError> {
         path: path.to_owned(),
         embedding: None,
         contents: Contents::Parts(Box::new(prepared)),
+        adapter: None,
         n_shards: 1,
         n_parameters,
     })
@@ -245,6 +254,10 @@ impl Parts for Prepared {
 
     fn check(&self, _: Part) -> Result<(), LoadError> {
         Ok(()) // all parts lie where the configuration says, and the file is as long as they are
+    }
+
+    fn are_prepared(&self) -> bool {
+        true
     }
 
     fn types(&self) -> BTreeMap<String, (usize, u64, u64)> {

@@ -4,6 +4,7 @@
 //! Start at [`Rows`].
 
 use super::Tensor;
+use super::float::Float;
 use crate::engine::cpu::kernels::panels::{Format, Panels};
 use std::ops::Range;
 
@@ -23,22 +24,22 @@ pub(crate) trait Rows: Send + Sync {
     fn read_mxfp4(&self, row: usize, blocks: &mut [[u8; 16]], scales: &mut [u8]) -> bool;
 }
 
-/// A matrix in bf16, row after row.
-pub(super) struct Bf16Tensor {
+/// A matrix of floating-point numbers, row after row.
+pub(super) struct FloatRows {
     pub(super) tensor: Tensor,
+    pub(super) float: Float,
     pub(super) n_in: usize,
 }
 
-impl Rows for Bf16Tensor {
+impl Rows for FloatRows {
     fn shape(&self) -> (usize, usize) {
-        (self.tensor.bytes().len() / 2 / self.n_in, self.n_in)
+        (self.tensor.bytes().len() / self.float.n_bytes() / self.n_in, self.n_in)
     }
 
     fn read(&self, rows: Range<usize>, out: &mut [f32]) {
-        let numbers = &self.tensor.bytes().as_chunks::<2>().0[rows.start * self.n_in..rows.end * self.n_in];
-        for (out, number) in out.iter_mut().zip(numbers) {
-            *out = half::bf16::from_le_bytes(*number).to_f32();
-        }
+        let row = self.n_in * self.float.n_bytes();
+        let numbers = self.float.numbers(&self.tensor.bytes()[rows.start * row..rows.end * row]);
+        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = number);
     }
 
     fn read_mxfp4(&self, _: usize, _: &mut [[u8; 16]], _: &mut [u8]) -> bool {

@@ -74,6 +74,7 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
         path: path.to_owned(),
         embedding: Some(Arc::new(embedding)),
         contents: Contents::Tensors(tensors),
+        adapter: None,
         n_shards: 1,
         n_parameters,
     })

@@ -145,6 +145,20 @@ fn e8m0(scale: u8) -> f32 {
     }
 }
 
+impl std::fmt::Display for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            Set::Scalar => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512 VNNI",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
+        })
+    }
+}
+
 impl Kernels {
     /// The best that this processor has.
     pub(crate) fn best() -> Self {
