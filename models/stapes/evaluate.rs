@@ -127,6 +127,7 @@ impl Writer<'_> {
         tokens.extend(encoding.generation_prompt());
         let request = Request {
             tokens: tokens.clone(),
+            n_shared: 0,
             stop: encoding.stop_tokens().to_vec(),
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 300,

@@ -8,6 +8,7 @@ use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::config::{self, Paths};
+use crate::engine::cpu;
 use crate::engine::models::{self, Found, Inspection, Origin, Source, amount, called, found};
 use serde_json::json;
 use std::fs;
@@ -50,7 +51,8 @@ fn prepare(flags: &args::Session, verify: bool, screen: &Screen) -> Result<(), F
         show(&checkpoint.name, done, total);
         true
     };
-    models::prepare(&checkpoint, config::preparation(&settings), &paths.prepared(), &mut progress)?;
+    let preparation = config::preparation(&settings);
+    let prepared = models::prepare(&checkpoint, preparation, &paths.prepared(), &mut progress)?;
     if verify {
         models::verify(&path, &mut |done, total| screen.fill("comparing it with its checksums", done, total))?;
     }
@@ -62,6 +64,12 @@ fn prepare(flags: &args::Session, verify: bool, screen: &Screen) -> Result<(), F
         (false, false) => "is prepared",
     };
     screen.say(Ink::Green, &format!("{} {words}: {}{size}", checkpoint.name, path.display()));
+    if checkpoint.is_dequantised() && !was_there {
+        screen.wait("reading a short text with both");
+        let drift = cpu::drift(&checkpoint, &prepared, preparation.n_threads)?;
+        screen.settle();
+        screen.say(Ink::Plain, &drift.to_string());
+    }
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod makes_mistakes;
 mod mock;
 mod pulls;
 mod reaches_out;
+mod runs_models;
 mod stops;
 mod trusts;
 mod watches;

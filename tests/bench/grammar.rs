@@ -127,6 +127,7 @@ async fn whole_turns(encoding: &Encoding) -> Result<(), Box<dyn std::error::Erro
         let is_held = round % 2 == 1;
         let request = Request {
             tokens: tokens.clone(),
+            n_shared: 0,
             stop: encoding.stop_tokens().to_vec(),
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 1_000,

@@ -34,6 +34,8 @@ pub(crate) struct KvCache {
     tokens: Vec<Token>, // [n_positions so far]
     /// One more than the furthest position whose place in the rings has been written.
     written: usize,
+    /// The first position that the rings hold since they were last filled from a copy.
+    held: usize,
     marks: Vec<Mark>, // the last used last
     window: usize,
     shape: Shape,
@@ -98,7 +100,7 @@ impl KvCache {
         let layers =
             config.layers.iter().map(|kind| LayerCache::new(*kind, n_records(*kind, config, capacity), &shape));
         let window = config.window;
-        Self { layers: layers.collect(), tokens: Vec::new(), written: 0, marks: Vec::new(), window, shape }
+        Self { layers: layers.collect(), tokens: Vec::new(), written: 0, held: 0, marks: Vec::new(), window, shape }
     }
 
     /// Bytes that a cache of so many positions may come to take, its marks included.
@@ -140,15 +142,22 @@ impl KvCache {
             self.marks.push(mark);
         }
         self.tokens.truncate(n);
+        // What was written after it counts no more, and what it has overwritten is gone.
+        (self.held, self.written) = if n == 0 { (0, 0) } else { (self.oldest(), n) };
         self.marks.retain(|mark| mark.len <= n);
         n
     }
 
     /// Whether the rings still hold what a token at this position sees.
     fn reaches(&self, position: usize) -> bool {
+        position == 0 || self.first_seen(position) >= self.oldest()
+    }
+
+    /// The first position that the rings hold.
+    fn oldest(&self) -> usize {
         let ring = self.layers.iter().find(|layer| layer.kind == LayerKind::Sliding);
         let capacity = ring.map_or(usize::MAX, |layer| layer.n_records * LANES);
-        position == 0 || self.first_seen(position) >= self.written.next_multiple_of(LANES).saturating_sub(capacity)
+        self.written.next_multiple_of(LANES).saturating_sub(capacity).max(self.held)
     }
 
     /// The first position that sliding layers look at from here, or one before it in the same record.
@@ -259,7 +268,7 @@ impl KvCache {
     pub(crate) fn load(&mut self, tokens: &[Token], bytes: &[u8]) -> bool {
         self.tokens.clear();
         self.marks.clear();
-        self.written = 0;
+        (self.written, self.held) = (0, 0);
         let len = tokens.len();
         if self.copy_bytes(len) != bytes.len() {
             return false;
@@ -270,7 +279,7 @@ impl KvCache {
             self.layers[layer_idx].load(kept, &self.shape, &mut rest);
         }
         self.tokens.extend_from_slice(tokens);
-        self.written = len;
+        (self.written, self.held) = (len, self.first_seen(len));
         true
     }
 
@@ -295,7 +304,7 @@ impl KvCache {
                 self.layers[layer_idx].load(kept, &self.shape, &mut bytes);
             }
         }
-        self.written = len;
+        (self.written, self.held) = (len, self.first_seen(len));
     }
 }
 
@@ -439,4 +448,119 @@ fn quantise(x: &[f32], scale: &mut f32) -> impl Iterator<Item = i8> {
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     *scale = largest / 127.0;
     x.iter().map(move |x| (x * inverse).round_ties_even() as i8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::goldens::checkpoint;
+    use super::*;
+
+    const N: usize = 3000;
+    const FORMATS: [CacheFormat; 3] = [CacheFormat::F32, CacheFormat::F16, CacheFormat::Int8];
+
+    fn config() -> ModelConfig {
+        checkpoint("grouped").config
+    }
+
+    /// Reads tokens up to a position, in passes of several lengths; the same for the same position.
+    fn read_to(cache: &mut KvCache, end: usize) {
+        let config = config();
+        while cache.len() < end {
+            let n = [1, 512, 77][cache.len() % 3].min(end - cache.len());
+            for layer_idx in 0..config.n_layers() {
+                let number = |i: usize| ((cache.len() * 13 + i * 7 + layer_idx) % 101) as f32 / 50.0 - 1.0;
+                let numbers: Vec<f32> = (0..n * config.kv_width()).map(number).collect();
+                cache.write(layer_idx, &numbers, &numbers);
+            }
+            let tokens: Vec<Token> = (cache.len()..cache.len() + n).map(|position| position as Token).collect();
+            cache.append(&tokens);
+        }
+    }
+
+    fn saved(cache: &KvCache, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        cache.save(len, &mut bytes);
+        assert_eq!(bytes.len(), cache.copy_bytes(len));
+        bytes
+    }
+
+    fn transcript(n: usize) -> Vec<Token> {
+        (0..n as Token).collect()
+    }
+
+    #[test]
+    fn short_ways_back_need_no_mark_and_long_ones_do() {
+        for format in FORMATS {
+            let mut cache = KvCache::new(&config(), N, format);
+            read_to(&mut cache, 504);
+            cache.mark();
+            let at_504 = saved(&cache, 504);
+            read_to(&mut cache, 2400);
+            let at_2400 = saved(&cache, 2400);
+            read_to(&mut cache, N);
+            for (n, usable) in [(N, N), (2400, 2400), (2100, 2100), (1500, 504), (504, 504), (503, 0), (0, 0)] {
+                assert_eq!(cache.n_usable(&transcript(n), n), usable, "{format:?}: {n} of {N}");
+            }
+            assert_eq!(cache.keep_common_prefix(&transcript(2400), 2400), 2400);
+            assert!(saved(&cache, 2400) == at_2400, "{format:?}");
+            read_to(&mut cache, N);
+            // To the mark, and to it once more after its place was overwritten again.
+            for _ in 0..2 {
+                assert!(saved(&cache, 504) == at_504, "{format:?}: copied from afar");
+                assert_eq!(cache.keep_common_prefix(&transcript(1500), 1499), 504);
+                assert!(saved(&cache, 504) == at_504, "{format:?}");
+                read_to(&mut cache, N);
+            }
+            assert_eq!(cache.keep_common_prefix(&transcript(400), 400), 0, "the mark lies behind that");
+            read_to(&mut cache, 600);
+            assert_eq!(cache.n_usable(&transcript(300), 300), 300, "what is new is there, whatever was before");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_the_same_and_goes_on_in_the_same_way() {
+        for format in FORMATS {
+            let mut cache = KvCache::new(&config(), N, format);
+            read_to(&mut cache, 1304);
+            let mut copy = KvCache::new(&config(), N, format);
+            read_to(&mut copy, 777); // what it held before does not matter
+            copy.copy_from(&cache, 1304);
+            assert_eq!((copy.len(), copy.tokens()), (1304, cache.tokens()));
+            assert!(saved(&copy, 1304) == saved(&cache, 1304));
+            // The passes are split by length: so both write the same numbers from here on.
+            read_to(&mut copy, 2000);
+            read_to(&mut cache, 2000);
+            assert!(saved(&copy, 2000) == saved(&cache, 2000), "{format:?}");
+            assert!(!copy.load(&transcript(7), &[0; 11]) && copy.len() == 0, "bytes of something else");
+        }
+    }
+
+    #[test]
+    fn half_precision_and_int8_are_near_what_was_written() {
+        let config = config();
+        for (format, tolerance) in [(CacheFormat::F32, 0.0), (CacheFormat::F16, 1e-3), (CacheFormat::Int8, 8e-3)] {
+            let mut cache = KvCache::new(&config, 64, format);
+            let number = |position: usize, i: usize| ((position * 31 + i * 17) % 97) as f32 / 48.5 - 1.0;
+            let width = config.kv_width();
+            let keys: Vec<f32> = (0..20 * width).map(|at| number(at / width, at % width)).collect();
+            let values: Vec<f32> = keys.iter().map(|key| -key).collect();
+            (0..config.n_layers()).for_each(|layer_idx| cache.write(layer_idx, &keys, &values));
+            cache.append(&transcript(20));
+            let (n_keys, n_values) = cache.tile_len();
+            let (mut key_room, mut value_room) = (vec![0.0; n_keys], vec![0.0; n_values]);
+            for head in 0..config.n_kv_heads {
+                let room = (&mut key_room[..], &mut value_room[..]);
+                let tile = cache.tile(1, head, 0, 3..20, Kernels::best(), room);
+                for position in 3..20 {
+                    for d in 0..config.head_dim {
+                        let expected = number(position, head * config.head_dim + d);
+                        let key = tile.keys[(position / LANES * config.head_dim + d) * LANES + position % LANES];
+                        let value = tile.values[position * config.head_dim.next_multiple_of(LANES) + d];
+                        assert!((key - expected).abs() <= tolerance, "{format:?}: {key}, expected {expected}");
+                        assert!((value + expected).abs() <= tolerance, "{format:?}: {value}, expected -{expected}");
+                    }
+                }
+            }
+        }
+    }
 }

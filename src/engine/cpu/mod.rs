@@ -7,6 +7,7 @@ mod attention;
 pub mod bench;
 mod caches;
 pub mod config;
+mod drift;
 mod forward;
 pub(crate) mod kernels;
 mod kv_cache;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 
+pub use drift::{Drift, drift};
 pub use kv_cache::CacheFormat;
 pub use snapshots::Store as SnapshotStore;
 

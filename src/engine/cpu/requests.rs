@@ -40,8 +40,7 @@ async fn greedy_tokens_come_out_and_the_prefix_is_kept() {
     let mut steps = Vec::new();
     let first = engine.generate(request(&tokens[..n_prompt], 24), &mut |step| steps.push(step)).await.unwrap();
     assert_eq!((&first.tokens[..], first.finish, first.n_reused), (&tokens[n_prompt..], Finish::Length, 0));
-    let mut expected: Vec<Progress> =
-        [0, 188, 376].map(|done| Progress::Prefill { done, total: n_prompt }).to_vec();
+    let mut expected: Vec<Progress> = [0, 188, 376].map(|done| Progress::Prefill { done, total: n_prompt }).to_vec();
     expected.extend(tokens[n_prompt..].iter().copied().map(Progress::Token));
     assert_eq!(steps, expected);
     // The same again: all but the last token is known. Then from the middle: what came after is forgotten.
@@ -55,8 +54,9 @@ async fn greedy_tokens_come_out_and_the_prefix_is_kept() {
     let mut other = tokens[..n_prompt].to_vec();
     other[100] = (other[100] + 1) % 160;
     assert_eq!(run(&engine, request(&other, 3)).await.n_reused, 100);
+    // The first has been kept beside the other.
     let back = run(&engine, request(&tokens[..n_prompt], 24)).await;
-    assert_eq!((&back.tokens[..], back.n_reused), (&tokens[n_prompt..], 100));
+    assert_eq!((&back.tokens[..], back.n_reused), (&tokens[n_prompt..], n_prompt - 1));
 }
 
 #[tokio::test]
@@ -140,4 +140,53 @@ async fn a_caller_that_goes_away_frees_the_engine() {
     let next =
         tokio::time::timeout(Duration::from_secs(10), next).await.expect("the abandoned request is not waited for");
     assert_eq!(next.tokens, tokens[n_prompt..]);
+}
+
+/// Conversations with a common beginning that go on, go back and are left, with rings that wrap, in every format, over
+/// several engines that share a folder of snapshots: each request gives what it gives alone.
+#[tokio::test]
+async fn many_conversations_give_what_each_gives_alone() {
+    let mut state = 7u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for format in [CacheFormat::F32, CacheFormat::F16, CacheFormat::Int8] {
+        let clock = std::sync::Arc::new(crate::world::SystemClock::new());
+        let store = SnapshotStore { folder: folder.path().to_owned(), most_bytes: 40_000_000, clock };
+        let options = Options { cache: Some(format), context_length: Some(2000), ..Options::default() };
+        let alone = Options { threads: Some(1), n_sessions: Some(1), ..options.clone() };
+        let together = Options { threads: Some(2), n_sessions: Some(2), snapshots: Some(store), ..options };
+        let shared: Vec<Token> = (0..200).map(|_| random(160) as Token).collect();
+        let mut conversations = vec![shared.clone(); 3];
+        let mut n_reused = 0;
+        for _ in 0..3 {
+            let engine = engine(together.clone());
+            for _ in 0..6 {
+                let tokens = &mut conversations[random(3)];
+                match random(3) {
+                    0 => tokens.truncate(shared.len() + random(tokens.len() - shared.len() + 1)),
+                    _ => {
+                        let n_new = [3, 40, 700][random(3)].min(1990 - tokens.len());
+                        tokens.extend((0..n_new).map(|_| random(160) as Token));
+                    }
+                }
+                let sampling = SamplingParams { temperature: 1.0, seed: 3, ..SamplingParams::default() };
+                let ask = Request { sampling, n_shared: shared.len(), ..request(tokens, 4) };
+                let found = run(&engine, ask.clone()).await;
+                let expected = run(&self::engine(alone.clone()), ask).await;
+                assert_eq!(
+                    found.tokens,
+                    expected.tokens,
+                    "{format:?}, {} tokens, {} reused",
+                    tokens.len(),
+                    found.n_reused
+                );
+                n_reused += found.n_reused;
+                tokens.extend(&found.tokens);
+            }
+        }
+        assert!(n_reused > 2000, "little was reused: {n_reused}");
+    }
 }

@@ -167,6 +167,9 @@ impl<'a> Writer<'a> {
         let hash = blake3::hash(&hashes);
         file.write_all(&hashes).and_then(|()| file.write_all(hash.as_bytes())).map_err(failed)?;
         file.sync_all().and_then(|()| fs::rename(&part, self.path)).map_err(failed)?;
+        // What was written in pieces lies in small pages of memory; what is read again may lie in huge ones.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed); // only slower without
         let _ = fs::remove_file(&done); // of no use any more, and in nobody's way
         progress(total, total);
         Ok(())

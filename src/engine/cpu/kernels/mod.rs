@@ -13,6 +13,7 @@ mod avx2;
 pub(crate) mod panels;
 pub(crate) mod pool;
 mod scalar;
+pub(super) mod speed;
 
 use activations::Activations;
 use attention::{Running, Tile};

@@ -3,7 +3,9 @@
 //! What it is not: it checks no shapes; [`super::super::Kernels`] has done that. Eight rows are eight lanes. Products of
 //! unsigned with signed bytes are summed in pairs into 16 bits, so the weights of MXFP4 are looked up with an offset, which
 //! the activations' own sums take off again, and those of Q8 lend their signs to the activations.
-//! Start at [`products`].
+//! Start at [`products`]. (Loops over registers are written with indices, as in the module of the same name above.)
+
+#![allow(clippy::needless_range_loop)]
 
 use super::super::activations::{ActivationBlock, Activations};
 use super::super::pool::Block;
@@ -19,7 +21,12 @@ type Sums = [[f32; PANEL]; CHUNK];
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(crate) unsafe fn products(panels: Panels<'_>, x: Activations<'_>, out: &mut Block<'_>) {
     let mut sums: Sums = [[0.0; PANEL]; CHUNK];
-    for (panel_idx, panel) in panels.each().enumerate() {
+    let mut n_done = 0;
+    if panels.format() == Format::Q8 && x.n == 1 {
+        // SAFETY: panels and vector have the same number of blocks.
+        n_done = unsafe { q8_streams(panels, x, out) };
+    }
+    for (panel_idx, panel) in panels.each().enumerate().skip(n_done) {
         let first = panel_idx * PANEL;
         let n_rows = PANEL.min(panels.n_rows() - first);
         for first_vector in (0..x.n).step_by(CHUNK) {
@@ -29,7 +36,7 @@ pub(crate) unsafe fn products(panels: Panels<'_>, x: Activations<'_>, out: &mut 
                 match (panels.format(), n) {
                     (Format::Mxfp4, 1) => mxfp4_one(panel, x, first_vector, &mut sums[0]),
                     (Format::Mxfp4, _) => mxfp4_many(panel, x, first_vector, n, &mut sums),
-                    (Format::Q8, 1) => q8_one(panel, x, first_vector, &mut sums[0]),
+                    (Format::Q8, 1) => sums[0] = q8_one([panel], x, first_vector)[0],
                     (Format::Q8, _) => q8_many(panel, x, first_vector, n, &mut sums),
                 }
             }
@@ -139,37 +146,62 @@ unsafe fn mxfp4_one(panel: Panel<'_>, x: Activations<'_>, vector: usize, out: &m
     store(sums, out);
 }
 
+/// How many panels of Q8 are read side by side: the memory gives more to several streams than to one.
+const STREAMS: usize = 4;
+
+/// One vector through panels of Q8, several at a time; how many that were.
+///
+/// # Safety
+/// As [`products`].
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn q8_streams(panels: Panels<'_>, x: Activations<'_>, out: &mut Block<'_>) -> usize {
+    let (mut each, mut n_done) = (panels.each(), 0);
+    while (n_done + STREAMS) * PANEL <= panels.n_rows() {
+        let (Some(a), Some(b), Some(c), Some(d)) = (each.next(), each.next(), each.next(), each.next()) else { break };
+        // SAFETY: by this function's own contract.
+        let sums = unsafe { q8_one([a, b, c, d], x, 0) };
+        out.row(0)[n_done * PANEL..][..STREAMS * PANEL].copy_from_slice(sums.as_flattened());
+        n_done += STREAMS;
+    }
+    n_done
+}
+
 /// # Safety
 /// As [`mxfp4_one`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn q8_one(panel: Panel<'_>, x: Activations<'_>, vector: usize, out: &mut [f32; PANEL]) {
+unsafe fn q8_one<const P: usize>(panels: [Panel<'_>; P], x: Activations<'_>, vector: usize) -> [[f32; PANEL]; P] {
     let ones = _mm256_set1_epi16(1);
-    let mut sums = [_mm256_setzero_ps(); 2];
-    let (mut scales, mut weights) = (panel.scales.as_ptr(), panel.codes.as_ptr());
+    let mut sums = [[_mm256_setzero_ps(); 2]; P];
     for block_idx in 0..x.n_blocks() {
-        // SAFETY: this block of the vector and of the panel's two halves; prefetching touches nothing.
+        // SAFETY: this block of the vector and of each panel's two halves.
         unsafe {
             let x = x.blocks.as_ptr().add(block_idx * x.n + vector);
-            let mut dots = [_mm256_setzero_si256(); 2];
-            for four in 0..8 {
-                _mm_prefetch::<_MM_HINT_T0>(weights.wrapping_add(AHEAD + 64 * four).cast());
-                let codes = codes(x, four);
-                let size = _mm256_abs_epi8(codes);
+            let scale = _mm256_set1_ps((*x).scale);
+            for p in 0..P {
+                let weights = panels[p].codes.as_ptr().add(block_idx * Format::Q8.code_bytes());
+                let scales = panels[p].scales.as_ptr().add(block_idx * 2 * PANEL);
+                let mut dots = [_mm256_setzero_si256(); 2];
+                for four in 0..8 {
+                    let codes = codes(x, four);
+                    let size = _mm256_abs_epi8(codes);
+                    for half in 0..2 {
+                        let weights = _mm256_load_si256(weights.add(64 * four + 32 * half).cast());
+                        let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weights, codes));
+                        dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+                    }
+                }
                 for half in 0..2 {
-                    let weights = _mm256_load_si256(weights.add(64 * four + 32 * half).cast());
-                    let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weights, codes));
-                    dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+                    let scale = _mm256_mul_ps(halves(scales.add(16 * half)), scale);
+                    sums[p][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), scale, sums[p][half]);
                 }
             }
-            let scale = _mm256_set1_ps((*x).scale);
-            for half in 0..2 {
-                let scale = _mm256_mul_ps(halves(scales.add(16 * half)), scale);
-                sums[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), scale, sums[half]);
-            }
-            (scales, weights) = (scales.add(2 * PANEL), weights.add(Format::Q8.code_bytes()));
         }
     }
-    store(sums, out);
+    let mut out = [[0.0; PANEL]; P];
+    for p in 0..P {
+        store(sums[p], &mut out[p]);
+    }
+    out
 }
 
 #[inline]

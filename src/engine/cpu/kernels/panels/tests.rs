@@ -7,28 +7,26 @@ use super::*;
 use crate::engine::cpu::kernels::activations::Activations;
 use proptest::prelude::*;
 
-/// Memory that begins at a multiple of [`ALIGN`].
-#[repr(align(64))]
-#[derive(Clone, Copy)]
-struct Line([u8; ALIGN]);
-
-/// A matrix in panels, from rows that `pack` writes.
-fn matrix(format: Format, n_out: usize, n_in: usize, pack: impl Fn(Range<usize>, &mut [u8])) -> Vec<Line> {
-    let panel_bytes = format.panel_bytes(n_in);
-    let mut lines = vec![Line([0; ALIGN]); format.matrix_bytes(n_out, n_in) / ALIGN];
-    for panel_idx in 0..n_out.div_ceil(PANEL) {
-        let mut panel = vec![0; panel_bytes];
-        pack(panel_idx * PANEL..n_out.min((panel_idx + 1) * PANEL), &mut panel);
-        for (line, bytes) in lines[panel_idx * panel_bytes / ALIGN..].iter_mut().zip(panel.as_chunks().0) {
-            line.0 = *bytes;
-        }
-    }
-    lines
+/// Panels in memory that begins at a multiple of [`ALIGN`].
+struct Aligned {
+    bytes: Vec<u8>,
+    start: usize,
 }
 
-fn flat(lines: &[Line]) -> &[u8] {
-    // SAFETY: a line is 64 bytes without padding.
-    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * ALIGN) }
+impl Aligned {
+    /// A matrix of rows that `pack` writes.
+    fn matrix(format: Format, n_out: usize, n_in: usize, pack: impl Fn(Range<usize>, &mut [u8])) -> Self {
+        let n_bytes = format.matrix_bytes(n_out, n_in);
+        let mut bytes = vec![0; n_bytes + ALIGN];
+        let start = bytes.as_ptr().align_offset(ALIGN);
+        let panels = bytes[start..][..n_bytes].chunks_exact_mut(format.panel_bytes(n_in));
+        panels.enumerate().for_each(|(idx, panel)| pack(idx * PANEL..n_out.min((idx + 1) * PANEL), panel));
+        Self { bytes, start }
+    }
+
+    fn panels(&self, format: Format, n_out: usize, n_in: usize) -> Panels<'_> {
+        Panels::new(&self.bytes[self.start..][..format.matrix_bytes(n_out, n_in)], format, n_out, n_in)
+    }
 }
 
 /// The same bits by every set, alone and among others, and near to a product in f64 of what the panels hold.
@@ -69,11 +67,11 @@ proptest! {
         let width = n_blocks * BLOCK;
         let blocks = bytes(seed, n_rows * n_blocks * 16).as_chunks().0.to_vec();
         let scales: Vec<u8> = bytes(seed ^ 7, n_rows * n_blocks).iter().map(|b| 110 + b % 30).collect();
-        let lines = matrix(Format::Mxfp4, n_rows, width, |rows, panel| {
+        let lines = Aligned::matrix(Format::Mxfp4, n_rows, width, |rows, panel| {
             let range = rows.start * n_blocks..rows.end * n_blocks;
             pack_mxfp4(&Mxfp4Source { blocks: &blocks[range.clone()], scales: &scales[range] }, width, panel);
         });
-        let panels = Panels::new(flat(&lines), Format::Mxfp4, n_rows, width);
+        let panels = lines.panels(Format::Mxfp4, n_rows, width);
         let mut row = vec![0.0; width];
         for r in 0..n_rows {
             panels.read(r, &mut row);
@@ -94,10 +92,10 @@ proptest! {
     fn q8_panels_are_within_half_a_step(n_rows in 1..40usize, n_vectors in 1..7usize, n_blocks in 1..5usize, seed: u64) {
         let width = n_blocks * BLOCK;
         let weights = numbers(seed, n_rows * width);
-        let lines = matrix(Format::Q8, n_rows, width, |rows, panel| {
+        let lines = Aligned::matrix(Format::Q8, n_rows, width, |rows, panel| {
             pack_q8(&weights[rows.start * width..rows.end * width], width, panel);
         });
-        let panels = Panels::new(flat(&lines), Format::Q8, n_rows, width);
+        let panels = lines.panels(Format::Q8, n_rows, width);
         let mut row = vec![0.0; width];
         for r in 0..n_rows {
             panels.read(r, &mut row);
@@ -117,8 +115,8 @@ proptest! {
 fn more_vectors_than_a_chunk_give_the_same_bits() {
     let (n_rows, width) = (16, 64);
     let weights = numbers(5, n_rows * width);
-    let lines = matrix(Format::Q8, n_rows, width, |_, panel| pack_q8(&weights, width, panel));
-    check(Panels::new(flat(&lines), Format::Q8, n_rows, width), CHUNK + 3, 6).unwrap();
+    let lines = Aligned::matrix(Format::Q8, n_rows, width, |_, panel| pack_q8(&weights, width, panel));
+    check(lines.panels(Format::Q8, n_rows, width), CHUNK + 3, 6).unwrap();
 }
 
 #[test]
@@ -126,17 +124,17 @@ fn the_largest_codes_overflow_nowhere() {
     let width = 2880;
     let blocks = vec![[0x77u8; 16]; PANEL * width / BLOCK];
     let scales = vec![127; blocks.len()];
-    let lines = matrix(Format::Mxfp4, PANEL, width, |_, panel| {
+    let lines = Aligned::matrix(Format::Mxfp4, PANEL, width, |_, panel| {
         pack_mxfp4(&Mxfp4Source { blocks: &blocks, scales: &scales }, width, panel)
     });
-    let large = matrix(Format::Q8, PANEL, width, |_, panel| pack_q8(&vec![-1.0; PANEL * width], width, panel));
+    let large = Aligned::matrix(Format::Q8, PANEL, width, |_, panel| pack_q8(&vec![-1.0; PANEL * width], width, panel));
     let mut room = Activations::room(2 * width / BLOCK);
     let mut x = vec![1.0; 2 * width];
     x[width..].fill(-1.0);
     let x = Activations::quantise(Vectors::all(&x, width), &mut room);
     for kernels in Kernels::all() {
         for (lines, format, sum) in [(&lines, Format::Mxfp4, 6.0 * 2880.0), (&large, Format::Q8, -2880.0)] {
-            let panels = Panels::new(flat(lines), format, PANEL, width);
+            let panels = lines.panels(format, PANEL, width);
             let out = block(2, PANEL, |out| kernels.panels(panels, x, out));
             for (t, expected) in [sum, -sum].into_iter().enumerate() {
                 for found in &out[t * PANEL..][..PANEL] {
@@ -150,10 +148,10 @@ fn the_largest_codes_overflow_nowhere() {
 #[test]
 fn a_scale_that_is_no_number_stays_none_and_the_smallest_become_nothing() {
     let blocks = [[0x22u8; 16]; 3];
-    let lines = matrix(Format::Mxfp4, 3, BLOCK, |_, panel| {
+    let lines = Aligned::matrix(Format::Mxfp4, 3, BLOCK, |_, panel| {
         pack_mxfp4(&Mxfp4Source { blocks: &blocks, scales: &[255, 1, 0] }, BLOCK, panel)
     });
-    let panels = Panels::new(flat(&lines), Format::Mxfp4, 3, BLOCK);
+    let panels = lines.panels(Format::Mxfp4, 3, BLOCK);
     let mut row = [0.0; BLOCK];
     panels.read(0, &mut row);
     assert!(row[0].is_infinite());
