@@ -128,6 +128,7 @@ impl Writer<'_> {
         let request = Request {
             tokens: tokens.clone(),
             n_shared: 0,
+            n_lasting: 0,
             stop: encoding.stop_tokens().to_vec(),
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 300,

@@ -46,6 +46,7 @@ impl Agent {
         let request = Request {
             tokens,
             n_shared: self.transcript.n_opening(),
+            n_lasting: self.transcript.n_lasting(),
             stop: self.encoding.stop_tokens().to_vec(),
             forbidden: self.encoding.forbidden_tokens(),
             max_tokens,

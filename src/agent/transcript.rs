@@ -58,6 +58,12 @@ impl Transcript {
         self.entries.iter().take_while(opening).map(|entry| entry.tokens.len()).sum()
     }
 
+    /// Ids of what stays when the user speaks again: all up to what they said last.
+    pub(super) fn n_lasting(&self) -> usize {
+        let last = self.entries.iter().rposition(|entry| entry.message.author.role == Role::User);
+        self.entries[..last.map_or(0, |idx| idx + 1)].iter().map(|entry| entry.tokens.len()).sum()
+    }
+
     /// Everything so far.
     pub(super) fn tokens(&self) -> Vec<Token> {
         self.entries.iter().flat_map(|entry| &entry.tokens).copied().collect()

@@ -65,7 +65,8 @@ fn measure(
     bench.memory();
     if what.contains(&args::Measure::FirstToken) {
         screen.wait(args::Measure::FirstToken.doing());
-        let folder = paths.snapshots().join(format!("bench-{}", std::process::id()));
+        // One folder for all: what an interrupted measurement has left is the next one's.
+        let folder = paths.cache.join("bench");
         let result = bench.first_tokens(PREFIX, &folder);
         let _ = std::fs::remove_dir_all(&folder); // a measurement's own
         result.map_err(|error| Failure::from_error(exit::FAILURE, &error))?;

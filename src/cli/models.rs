@@ -9,7 +9,7 @@ use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::config::{self, Paths};
 use crate::engine::cpu;
-use crate::engine::models::{self, Found, Inspection, Origin, Source, amount, called, found};
+use crate::engine::models::{self, Found, Inspection, LoadError, Origin, Source, amount, called, found};
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -54,7 +54,14 @@ fn prepare(flags: &args::Session, verify: bool, screen: &Screen) -> Result<(), F
     let preparation = config::preparation(&settings);
     let prepared = models::prepare(&checkpoint, preparation, &paths.prepared(), &mut progress)?;
     if verify {
-        models::verify(&path, &mut |done, total| screen.fill("comparing it with its checksums", done, total))?;
+        let result = models::verify(&path, &mut |done, total| screen.fill("comparing with checksums", done, total));
+        if let Err(LoadError::Damaged { problem, .. }) = result {
+            screen.say(Ink::Yellow, &format!("{}: {problem}; it is made anew", path.display()));
+            fs::remove_file(&path)?;
+            models::prepare(&checkpoint, preparation, &paths.prepared(), &mut progress)?;
+        } else {
+            result?;
+        }
     }
     screen.settle();
     let size = fs::metadata(&path).map_or(String::new(), |metadata| format!(", {}", amount(metadata.len())));
@@ -148,8 +155,9 @@ fn remove(name: &str, is_agreed: bool, paths: &Paths, screen: &Screen) -> Result
         screen.say(Ink::Dim, "nothing was removed");
         return Ok(());
     }
-    let stem = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    models::remove_prepared(&stem, &paths.prepared())?;
+    for name in [folder.file_name(), model.path.file_stem()].into_iter().flatten() {
+        models::remove_prepared(&name.to_string_lossy(), &paths.prepared())?;
+    }
     fs::remove_dir_all(folder)
         .map_err(|error| Failure::new(exit::FAILURE, format!("{shown} could not be removed: {error}")))?;
     screen.say(Ink::Green, &format!("removed {}", terminal::line(&model.name)));

@@ -130,9 +130,9 @@ impl Screen {
     /// A bar of bytes; where there is no terminal, a line at the beginning.
     pub(super) fn fill(&self, message: &str, done: u64, total: u64) {
         let mut state = self.state();
-        if state.bar.length() != Some(total) {
+        let message = terminal::line(message).into_owned();
+        if state.bar.length() != Some(total) || state.bar.message() != message {
             state.quiet();
-            let message = terminal::line(message).into_owned();
             if state.live {
                 let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
                 bar.set_style(style("  {bar:30} {binary_bytes}/{binary_total_bytes}, {eta} left  {wide_msg}"));
@@ -141,7 +141,8 @@ impl Screen {
             } else {
                 state.bar = ProgressBar::hidden();
                 state.bar.set_length(total);
-                state.err_line(Ink::Dim, &format!("{message}: {} to be written", crate::engine::models::amount(total)));
+                state.bar.set_message(message.clone());
+                state.err_line(Ink::Dim, &format!("{message}: {}", crate::engine::models::amount(total)));
             }
         }
         state.bar.set_position(done);

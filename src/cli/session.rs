@@ -26,7 +26,7 @@ pub(super) fn settings(flags: &args::Session) -> Result<(Settings, Paths), Failu
         true => Principal::Interactive,
         false => Principal::Automation(UNNAMED.into()),
     });
-    let model = flags.model.as_ref().map(|word| Source::find(word, Path::new(""), &paths.places())).transpose()?;
+    let model = flags.model.as_ref().map(|word| Source::wanted(word, Path::new(""), paths.places()));
     let settings = Settings { model, folder: Some(folder), principal, ..flags.settings() }.or_file(&paths)?;
     Ok((settings, paths))
 }

@@ -156,7 +156,7 @@ impl Settings {
         });
         Ok(Self {
             model: match (self.model, file.model) {
-                (None, Some(model)) => Some(Source::find(&model, &paths.config, &paths.places())?),
+                (None, Some(model)) => Some(Source::wanted(&model, &paths.config, paths.places())),
                 (model, _) => model,
             },
             adapter: self.adapter.or(file.adapter.map(|folder| paths.config.join(folder))),
@@ -217,7 +217,10 @@ mod tests {
         let settings = with_file("model = \"stapes\"\npolicy = \"strict\"", Settings::default()).unwrap();
         assert_eq!((settings.model, settings.policy), (Some(Source::Embedded), Some("strict".into())));
         let settings = with_file("model = \"20b\"\npolicy = \"./strict\"", Settings::default()).unwrap();
-        assert!(matches!(settings.model, Some(Source::Directory(path)) if path.is_absolute()));
+        let Some(Source::Wanted { word, folder, .. }) = settings.model else {
+            panic!("it is looked up when it is opened")
+        };
+        assert!(word == Path::new("20b") && folder.is_absolute(), "{word:?} in {folder:?}");
         assert!(settings.policy.unwrap().is_absolute(), "a path is relative to the file");
     }
 

@@ -85,6 +85,10 @@ pub fn checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> 
     }
 }
 
+/// Said of a model whose experts have lost something.
+const ROUNDED: &str = "the experts of this fine-tuned model are rounded to MXFP4; `ossicle models prepare` says how far that \
+moves its logits, and experts = \"q8\" in config.toml rounds less";
+
 /// The same without an adapter.
 fn plain_checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<Checkpoint, ConfigError> {
     let source = settings.model.clone().unwrap_or_default();
@@ -94,11 +98,17 @@ fn plain_checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -
     if settings.engine.exact == Some(true) || runs_as_it_lies {
         return Ok(checkpoint);
     }
+    let preparation = preparation(settings);
+    models::check_fits(&checkpoint, preparation)?;
     let mut progress = |done, total| {
         preparing(&checkpoint.name, done, total);
         true
     };
-    Ok(models::prepare(&checkpoint, preparation(settings), &paths.prepared(), &mut progress)?)
+    let mut prepared = models::prepare(&checkpoint, preparation, &paths.prepared(), &mut progress)?;
+    if checkpoint.is_dequantised() && !preparation.experts_in_q8 {
+        prepared.notice = Some(ROUNDED.to_owned());
+    }
+    Ok(prepared)
 }
 
 /// How the settings want the engine.
@@ -122,7 +132,10 @@ pub fn options(settings: &Settings, paths: &Paths) -> Options {
 
 /// The model of the settings in an engine.
 pub(super) fn engine(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<CpuEngine, ConfigError> {
+    let source = settings.model.clone().unwrap_or_default();
+    if source != Source::Embedded {
+        source.open()?.check_vocabulary()?; // before it is prepared, which takes minutes
+    }
     let checkpoint = checkpoint(settings, paths, preparing)?;
-    checkpoint.check_vocabulary()?;
     Ok(CpuEngine::open(checkpoint, options(settings, paths))?)
 }

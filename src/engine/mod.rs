@@ -61,6 +61,9 @@ pub struct Request {
     pub tokens: Vec<Token>,
     /// How many of the first tokens other transcripts are likely to begin with too: instructions and tools. 0 when unknown.
     pub n_shared: usize,
+    /// How many of the first tokens stay when the conversation goes on: all up to what the user said last, after which a
+    /// turn's reasoning is dropped. 0 when unknown.
+    pub n_lasting: usize,
     /// Generation ends after one of these; it is part of the output.
     pub stop: Vec<Token>,
     /// Tokens that must not come out (reserved ids); sorted.

@@ -131,6 +131,7 @@ mod tests {
         Request {
             tokens: tokens.to_vec(),
             n_shared: 0,
+            n_lasting: 0,
             stop: vec![99],
             forbidden: Vec::new(),
             max_tokens,

@@ -23,8 +23,8 @@ fn prepared(home: &Home) -> PathBuf {
 }
 
 fn reused(ran: &Ran) -> u64 {
-    let events = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let done = events.filter(|event| event["type"] == "turn.completed").next_back().expect(&ran.stdout);
+    let mut events = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let done = events.rfind(|event| event["type"] == "turn.completed").expect(&ran.stdout);
     done["usage"]["reused_tokens"].as_u64().unwrap()
 }
 
@@ -34,8 +34,10 @@ fn in_the_form_that_the_kernels_read() {
     let ran = home.run(&["models", "prepare", "stapes"]).exits(0);
     assert!(ran.stderr.contains("stapes is prepared: "), "{}", ran.stderr);
     let path = prepared(&home);
-    let ran = home.run(&["run", "-m", path.to_str().unwrap(), QUESTION]).exits(0);
-    assert_eq!(ran.stdout, "1081\n", "int8 answers as well: {}", ran.stderr);
+    let path_word = path.to_str().unwrap();
+    // The tools that stapes gets when it is not given as a file.
+    let ran = home.run(&["run", "-m", path_word, "--tools", "calc,clock,notes", QUESTION]).exits(0);
+    assert!(ran.stdout.contains("1081"), "int8 answers as well: {}{}", ran.stdout, ran.stderr);
     let again = home.run(&["models", "prepare", "stapes", "--verify"]).exits(0);
     assert!(again.stderr.contains("is as it was written"), "{}", again.stderr);
     // One byte in the middle is noticed by who looks at all of them, one that is missing by everybody.
@@ -43,8 +45,10 @@ fn in_the_form_that_the_kernels_read() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let ran = home.run(&["models", "prepare", "stapes", "--verify"]).exits(6);
-    assert!(ran.stderr.contains("is damaged") && ran.stderr.contains("is not what was written"), "{}", ran.stderr);
+    let ran = home.run(&["models", "prepare", "stapes", "--verify"]).exits(0);
+    let words = ["is not what was written", "made anew"];
+    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+    home.run(&["models", "prepare", "stapes", "--verify"]).exits(0);
     std::fs::write(&path, &bytes[..middle]).unwrap();
     home.run(&["run", "-m", path.to_str().unwrap(), QUESTION]).exits(6);
     home.run(&["models", "prepare", "stapes"]).exits(0);
@@ -63,8 +67,10 @@ fn that_were_interrupted_while_they_were_prepared() {
     }
     home.run(&["models", "prepare", "stapes"]).exits(0);
     home.run(&["models", "prepare", "stapes", "--verify"]).exits(0);
-    let left = std::fs::read_dir(home.path().join("cache/models")).unwrap().count();
-    assert_eq!(left, 1, "only the model is left");
+    let left = std::fs::read_dir(home.path().join("cache/models")).unwrap().map(|entry| entry.unwrap().path());
+    let mut ends: Vec<_> = left.map(|path| path.extension().unwrap().to_owned()).collect();
+    ends.sort();
+    assert_eq!(ends, ["lock", "weights"], "nothing half written is left");
 }
 
 #[test]
@@ -86,6 +92,7 @@ fn that_know_their_instructions_from_the_day_before() {
     }
     let ran = ask("What is 5 * 6?", &[]);
     assert!(ran.stdout.contains("30"), "{}", ran.stdout);
+    assert!(reused(&ran) < third - 500, "none of it was believed");
 }
 
 fn snapshots(home: &Path) -> Vec<PathBuf> {
@@ -109,10 +116,14 @@ fn that_other_programs_have_stored() {
     let ran = with_home(&["models", "remove", name, "-y"]).exits(2);
     assert!(ran.stderr.contains("LM Studio"), "{}", ran.stderr);
     assert!(store.join("gpt-oss-tiny-mxfp4.gguf").exists());
-    // It has no words to talk with, and says so after it was prepared.
+    // It has no words to talk with, and says so before it is prepared.
     let ran = with_home(&["run", "-m", name, "hi"]).exits(6);
     assert!(ran.stderr.contains("vocab_size is 192"), "{}", ran.stderr);
-    let ran = with_home(&["run", "-m", "gpt-oss-30b", "hi"]).exits(6);
+    assert!(!home.path().join("cache/models").exists());
+    // A model that is not there keeps nobody from what needs none.
+    home.write("config/config.toml", "model = \"gpt-oss-30b\"\n");
+    with_home(&["tool", "list"]).exits(0);
+    let ran = with_home(&["run", "hi"]).exits(6);
     assert!(ran.stderr.contains("there is no model gpt-oss-30b") && ran.stderr.contains("stapes"), "{}", ran.stderr);
 }
 
@@ -150,5 +161,5 @@ fn with_an_adapter_that_does_not_fit() {
     let ran = home.run(&["run", "--adapter", &fixture("custom/lora_attention"), "hi"]).exits(6);
     assert!(ran.stderr.contains("adapter_model.safetensors"), "{}", ran.stderr);
     let ran = home.run(&["run", "--adapter", &fixture("grouped"), "hi"]).exits(6);
-    assert!(ran.stderr.contains("adapter_config.json does not exist"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("adapter_config.json"), "{}", ran.stderr);
 }

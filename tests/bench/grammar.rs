@@ -128,6 +128,7 @@ async fn whole_turns(encoding: &Encoding) -> Result<(), Box<dyn std::error::Erro
         let request = Request {
             tokens: tokens.clone(),
             n_shared: 0,
+            n_lasting: 0,
             stop: encoding.stop_tokens().to_vec(),
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 1_000,

@@ -267,6 +267,7 @@ impl Bench {
         let request = Request {
             tokens,
             n_shared,
+            n_lasting: 0,
             stop: Vec::new(),
             forbidden: Vec::new(),
             max_tokens: 1,

@@ -5,11 +5,7 @@
 
 use super::config::ModelConfig;
 use super::kv_cache::{CacheFormat, KvCache};
-use crate::engine::models;
 use crate::harmony::Token;
-
-/// Of a conversation so many tokens may be forgotten to go on with it: a turn's reasoning is dropped after its end.
-const FORGETTABLE: usize = 256;
 
 /// Conversations that are kept in memory.
 pub(super) struct Caches {
@@ -42,11 +38,11 @@ impl Caches {
     ) -> (&mut KvCache, usize) {
         let usable = self.caches.iter().map(|cache| cache.n_usable(tokens, longest));
         let (best, n) = usable.enumerate().max_by_key(|(idx, n)| (*n, *idx)).expect("there is always one");
-        let is_its_own = self.caches[best].len() - n <= FORGETTABLE;
-        if is_its_own {
+        // What a turn has thought is dropped after its end: whoever shares all before that goes on with the conversation.
+        if n >= self.caches[best].lasting() {
             let cache = self.caches.remove(best);
             self.caches.push(cache);
-        } else if self.has_room() {
+        } else if self.caches.len() < self.most {
             let mut cache = KvCache::new(&self.config, self.capacity, self.format);
             cache.copy_from(&self.caches[best], n);
             self.caches.push(cache);
@@ -62,11 +58,5 @@ impl Caches {
         let cache = self.caches.last_mut().expect("one was just put there");
         let n = cache.keep_common_prefix(tokens, longest);
         (cache, n)
-    }
-
-    /// Whether another conversation may be kept beside those that are.
-    fn has_room(&self) -> bool {
-        let needed = KvCache::n_bytes(&self.config, self.capacity, self.format);
-        self.caches.len() < self.most && models::available_memory().is_some_and(|free| free / 2 > needed)
     }
 }

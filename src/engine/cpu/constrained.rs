@@ -87,6 +87,7 @@ fn request(grammar: &Arc<TurnGrammar>, seed: u64, max_tokens: usize) -> Request 
     Request {
         tokens: encoding.generation_prompt(),
         n_shared: 0,
+        n_lasting: 0,
         stop: encoding.stop_tokens().to_vec(),
         forbidden: encoding.forbidden_tokens(),
         max_tokens,

@@ -1,6 +1,6 @@
 //! The model: tokens in, logits out, in the order in which a token meets the weights.
 //!
-//! What it is not: it chooses no token and knows no request. A pass takes up to [`MAX_BATCH`] tokens, allocates nothing,
+//! What it is not: it chooses no token and knows no request. A pass takes up to [`MAX_BATCH`] tokens, allocates next to nothing,
 //! and computes for each token the same bits however the tokens before and after it were split into passes.
 //! Start at [`Model::forward`].
 
@@ -269,13 +269,13 @@ impl Model {
         let c = &self.config;
         let x = self.input(Vectors::all(&state.normed[..n * c.hidden], c.hidden), &mut state.quantised, pool);
         let linears = [&layer.query, &layer.key, &layer.value];
-        let group = [0..n];
+        let all = 0..n;
         let outs = [&mut state.query, &mut state.key, &mut state.value];
         let mut linear_idx = 0;
         let targets = outs.map(|out| {
             let width = linears[linear_idx].weight.n_out;
             linear_idx += 1;
-            Target { out, width, groups: &group, band: band(width, c.hidden * n, pool) }
+            Target { out, width, groups: std::slice::from_ref(&all), band: band(width, c.hidden * n, pool) }
         });
         let cost = n * c.hidden * (c.query_width() + 2 * c.kv_width());
         pool.fill(targets, cost, &|linear_idx, _, mut out| linears[linear_idx].apply(self.kernels, 0, x, &mut out));
@@ -286,9 +286,16 @@ impl Model {
         let (hidden, width) = (self.config.hidden, self.config.query_width());
         let x = self.input(Vectors::all(&state.attended[..n * width], width), &mut state.quantised, pool);
         let band = band(hidden, width * n, pool);
-        pool.blocks(&mut state.projected, hidden, &[0..n], band, n * hidden * width, &|_, mut out| {
-            layer.output.apply(self.kernels, 0, x, &mut out);
-        });
+        pool.blocks(
+            &mut state.projected,
+            hidden,
+            std::slice::from_ref(&(0..n)),
+            band,
+            n * hidden * width,
+            &|_, mut out| {
+                layer.output.apply(self.kernels, 0, x, &mut out);
+            },
+        );
     }
 
     /// Chooses the experts of each token.

@@ -36,7 +36,9 @@ pub(crate) struct KvCache {
     written: usize,
     /// The first position that the rings hold since they were last filled from a copy.
     held: usize,
-    marks: Vec<Mark>, // the last used last
+    marks: Vec<Mark>, // the last made or used last
+    /// How many of the tokens will stay when the conversation goes on.
+    lasting: usize,
     window: usize,
     shape: Shape,
 }
@@ -100,7 +102,16 @@ impl KvCache {
         let layers =
             config.layers.iter().map(|kind| LayerCache::new(*kind, n_records(*kind, config, capacity), &shape));
         let window = config.window;
-        Self { layers: layers.collect(), tokens: Vec::new(), written: 0, held: 0, marks: Vec::new(), window, shape }
+        Self {
+            layers: layers.collect(),
+            tokens: Vec::new(),
+            written: 0,
+            held: 0,
+            marks: Vec::new(),
+            lasting: 0,
+            window,
+            shape,
+        }
     }
 
     /// Bytes that a cache of so many positions may come to take, its marks included.
@@ -142,6 +153,7 @@ impl KvCache {
             self.marks.push(mark);
         }
         self.tokens.truncate(n);
+        self.lasting = self.lasting.min(n);
         // What was written after it counts no more, and what it has overwritten is gone.
         (self.held, self.written) = if n == 0 { (0, 0) } else { (self.oldest(), n) };
         self.marks.retain(|mark| mark.len <= n);
@@ -170,6 +182,16 @@ impl KvCache {
         before.max_by_key(|(_, mark)| mark.len).map(|(idx, _)| idx)
     }
 
+    /// How many of the tokens will stay when the conversation goes on: at most those that can be come back to.
+    pub(crate) fn lasting(&self) -> usize {
+        self.n_usable(&self.tokens, self.lasting)
+    }
+
+    /// Says how many of the tokens will stay.
+    pub(crate) fn set_lasting(&mut self, n: usize) {
+        self.lasting = n;
+    }
+
     /// Makes it possible to come back to here, however much is read after it.
     pub(crate) fn mark(&mut self) {
         let len = self.len();
@@ -183,7 +205,11 @@ impl KvCache {
             return;
         }
         if self.marks.len() == MOST_MARKS {
-            self.marks.remove(0);
+            // Neither the first, which others begin with too, nor the one that the conversation goes on from.
+            let lowest = self.marks.iter().map(|mark| mark.len).min();
+            let spare = |mark: &Mark| Some(mark.len) != lowest && mark.len != self.lasting;
+            let oldest = self.marks.iter().position(spare).unwrap_or(0);
+            self.marks.remove(oldest);
         }
         let mut records = Vec::new();
         self.save_windows(len, &mut records);
@@ -261,6 +287,8 @@ impl KvCache {
         other.save(len, &mut bytes);
         let is_whole = self.load(&other.tokens[..len], &bytes);
         debug_assert!(is_whole, "caches of one model have one shape");
+        let earlier = other.marks.iter().filter(|mark| mark.len <= len);
+        self.marks = earlier.map(|mark| Mark { len: mark.len, records: mark.records.clone() }).collect();
     }
 
     /// Takes the place of everything: `tokens`, whose keys and values [`Self::save`] has written. False when the bytes are
@@ -509,6 +537,7 @@ mod tests {
                 assert!(saved(&cache, 504) == at_504, "{format:?}: copied from afar");
                 assert_eq!(cache.keep_common_prefix(&transcript(1500), 1499), 504);
                 assert!(saved(&cache, 504) == at_504, "{format:?}");
+                assert_eq!(cache.n_usable(&transcript(480), 480), 0, "a mark holds no more than its window");
                 read_to(&mut cache, N);
             }
             assert_eq!(cache.keep_common_prefix(&transcript(400), 400), 0, "the mark lies behind that");
@@ -526,6 +555,7 @@ mod tests {
             read_to(&mut copy, 777); // what it held before does not matter
             copy.copy_from(&cache, 1304);
             assert_eq!((copy.len(), copy.tokens()), (1304, cache.tokens()));
+            assert_eq!(copy.n_usable(&transcript(1280), 1280), 0, "a copy holds no more than its last window");
             assert!(saved(&copy, 1304) == saved(&cache, 1304));
             // The passes are split by length: so both write the same numbers from here on.
             read_to(&mut copy, 2000);

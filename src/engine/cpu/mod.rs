@@ -1,6 +1,6 @@
 //! Our own engine for gpt-oss on CPUs: it reads the official checkpoint where it lies and keeps custody of every token.
 //!
-//! What it is not: general. It runs this one architecture, one transcript at a time, on a thread of its own.
+//! What it is not: general. It runs this one architecture, one request at a time, on a thread of its own.
 //! Start at [`CpuEngine::open`]; then read [`config`], `weights`, `kv_cache` and, above all, `forward`.
 
 mod attention;
@@ -42,7 +42,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// The longest transcript in tokens; [`default_context`] unless told otherwise.
     pub context_length: Option<usize>,
-    /// How keys and values are kept; [`default_cache`] unless told otherwise.
+    /// How keys and values are kept; half precision for a prepared model, and as computed for one that runs as it lies, unless told
+    /// otherwise.
     pub cache: Option<CacheFormat>,
     /// Conversations that are kept in memory at most; [`SESSIONS`] unless told otherwise.
     pub n_sessions: Option<usize>,
@@ -111,11 +112,12 @@ impl CpuEngine {
             notice: checkpoint.notice.clone(),
         };
         let kernels = Kernels::best();
-        let model = Model::new(checkpoint.config, weights, kernels);
+        let model = Model::new(checkpoint.config.clone(), weights, kernels);
         let pool = Pool::new(n_threads).map_err(LoadError::Thread)?;
         let key = snapshot_key(&checkpoint.key, cache);
         let snapshots = options.snapshots.map(|store| Snapshots::new(store, &key));
-        let n_sessions = options.n_sessions.unwrap_or(SESSIONS);
+        let most = options.n_sessions.unwrap_or(SESSIONS);
+        let n_sessions = fitting_sessions(most, checkpoint.n_bytes(), &checkpoint.config, context_length, cache);
         let session = Session::new(model, pool, context_length, cache, n_sessions, snapshots);
         let (jobs, inbox) = std::sync::mpsc::channel();
         let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
@@ -146,9 +148,26 @@ impl CpuEngine {
     }
 }
 
+/// Counts up when the program computes other numbers than before: then what older programs have kept is not believed.
+const NUMERICS: u32 = 1;
+
 /// All that the numbers of a cache depend on beside the tokens.
 fn snapshot_key(model: &[u8; 32], cache: CacheFormat) -> [u8; 32] {
-    *blake3::Hasher::new().update(model).update(format!("{cache:?}").as_bytes()).finalize().as_bytes()
+    let numerics = format!("{NUMERICS} {cache:?}");
+    *blake3::Hasher::new().update(model).update(numerics.as_bytes()).finalize().as_bytes()
+}
+
+/// How many conversations fit into half of the memory that the weights leave, at most `most`.
+fn fitting_sessions(
+    most: usize,
+    weights: u64,
+    config: &ModelConfig,
+    context_length: usize,
+    cache: CacheFormat,
+) -> usize {
+    let Some(total) = models::total_memory() else { return most };
+    let each = KvCache::n_bytes(config, context_length, cache).max(1);
+    most.min((total.saturating_sub(weights) / 2 / each) as usize).max(1)
 }
 
 /// The life of the engine's thread: one request after the other until the engine is dropped.
@@ -210,6 +229,6 @@ impl Drop for CpuEngine {
 #[cfg(test)]
 mod constrained;
 #[cfg(test)]
-mod goldens;
+pub(crate) mod goldens;
 #[cfg(test)]
 mod requests;

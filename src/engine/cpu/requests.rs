@@ -19,6 +19,7 @@ fn request(tokens: &[Token], max_tokens: usize) -> Request {
     Request {
         tokens: tokens.to_vec(),
         n_shared: 0,
+        n_lasting: tokens.len(),
         stop: Vec::new(),
         forbidden: Vec::new(),
         max_tokens,
@@ -173,7 +174,7 @@ async fn many_conversations_give_what_each_gives_alone() {
                     }
                 }
                 let sampling = SamplingParams { temperature: 1.0, seed: 3, ..SamplingParams::default() };
-                let ask = Request { sampling, n_shared: shared.len(), ..request(tokens, 4) };
+                let ask = Request { sampling, n_shared: shared.len(), n_lasting: tokens.len(), ..request(tokens, 4) };
                 let found = run(&engine, ask.clone()).await;
                 let expected = run(&self::engine(alone.clone()), ask).await;
                 assert_eq!(

@@ -71,7 +71,7 @@ impl Session {
         self.writers.retain(|writer| !writer.is_finished());
         let (snapshots, writers) = (&self.snapshots, &mut self.writers);
         let (cache, mut n_reused) = self.caches.choose(&request.tokens, n_longest, &mut |leaving| {
-            writers.extend(snapshots.as_ref().and_then(|snapshots| snapshots.keep(leaving, leaving.len())));
+            writers.extend(snapshots.as_ref().and_then(|snapshots| keep_conversation(snapshots, leaving)));
         });
         if let Some(snapshots) = snapshots
             && let Some(n) = snapshots.longest(&request.tokens, n_reused + WORTH_KEEPING, n_longest, cache)
@@ -100,16 +100,21 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Conversations may go on another day.
+    /// Conversations may go on another day. One is copied and written after the other.
     fn drop(&mut self) {
-        if let Some(snapshots) = &self.snapshots {
-            let kept = self.caches.all().iter().filter_map(|cache| snapshots.keep(cache, cache.len()));
-            self.writers.extend(kept);
-        }
-        for writer in self.writers.drain(..) {
+        let snapshots = self.snapshots.as_ref();
+        let kept = self.caches.all().iter().filter_map(|cache| keep_conversation(snapshots?, cache));
+        for writer in self.writers.drain(..).chain(kept) {
             let _ = writer.join(); // a snapshot that could not be written is no loss
         }
     }
+}
+
+/// Keeps what a conversation goes on from, when that is much more than what it began with.
+fn keep_conversation(snapshots: &Snapshots, cache: &KvCache) -> Option<JoinHandle<()>> {
+    let n = cache.lasting();
+    let is_much = n > 2 * WORTH_KEEPING && !snapshots.holds_most(&cache.tokens()[..n]);
+    is_much.then(|| snapshots.keep(cache, n)).flatten()
 }
 
 /// One request on its way.
@@ -135,14 +140,17 @@ impl Turn<'_> {
     ) -> Result<usize, Cancelled> {
         let (tokens, total) = (&request.tokens, request.tokens.len() - n_reused);
         report(Progress::Prefill { done: 0, total });
+        self.cache.set_lasting(request.n_lasting);
         let mut last_idx = 0;
         let mut reported = 0;
         while self.cache.len() < tokens.len() {
             let start = self.cache.len();
             let next_mark = (start + 1).next_multiple_of(BETWEEN_MARKS);
             let mut end = tokens.len().min(next_mark).min(start + self.state.n_batch());
-            if (start + 1..end).contains(&request.n_shared) {
-                end = request.n_shared;
+            for place in [request.n_shared, request.n_lasting] {
+                if (start + 1..end).contains(&place) {
+                    end = place;
+                }
             }
             let (n, n_layers, is_cancelled) = (end - start, self.model.config.n_layers(), self.is_cancelled);
             let mut at_layer = |layer_idx| {
@@ -157,7 +165,7 @@ impl Turn<'_> {
             last_idx = n - 1;
             reported = end - n_reused;
             report(Progress::Prefill { done: reported, total });
-            if end == request.n_shared || end == next_mark || end == tokens.len() {
+            if [request.n_shared, request.n_lasting, next_mark, tokens.len()].contains(&end) {
                 self.cache.mark();
             }
             if end == request.n_shared {

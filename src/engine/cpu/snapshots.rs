@@ -70,19 +70,27 @@ impl Snapshots {
         lengths.retain(|n| (n_known + 1..=longest).contains(n));
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         lengths.dedup();
-        let paths = lengths.into_iter().map(|n| (n, self.path(&tokens[..n])));
-        let (n, path) = paths.into_iter().find(|(_, path)| path.is_file())?;
-        match read(&path, &tokens[..n], cache) {
-            Ok(()) => {
-                self.touch(&path);
-                Some(n)
-            }
-            Err(error) => {
-                tracing::warn!("a snapshot is not used, and removed: {}: {error}", path.display());
-                let _ = fs::remove_file(&path); // another process may have been faster
-                None
+        for (n, path) in lengths.into_iter().map(|n| (n, self.path(&tokens[..n]))) {
+            match read(&path, &tokens[..n], cache) {
+                Ok(()) => {
+                    self.touch(&path);
+                    return Some(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!("a snapshot is not used, and removed: {}: {error}", path.display());
+                    let _ = fs::remove_file(&path); // another process may have been faster
+                }
             }
         }
+        None
+    }
+
+    /// Whether there is one of all these tokens, or of all but a few of the last.
+    pub(super) fn holds_most(&self, tokens: &[Token]) -> bool {
+        let lengths = self.files().filter_map(|path| n_tokens(&path));
+        let enough = tokens.len().saturating_sub(2 * WORTH_KEEPING)..=tokens.len();
+        lengths.filter(|n| enough.contains(n)).any(|n| self.path(&tokens[..n]).is_file())
     }
 
     /// Whether there is one of exactly these tokens.

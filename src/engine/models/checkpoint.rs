@@ -149,7 +149,7 @@ impl Checkpoint {
             tensors.append(&mut map(path)?);
         }
         let absolute = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-        let name = absolute.file_name().map_or("model".into(), |name| name.to_string_lossy().into_owned());
+        let name = name_of(&absolute);
         tracing::debug!(name, n_tensors = tensors.len(), n_shards = shards.len(), "checkpoint opened");
         let n_parameters = Part::all(&config).map(|part| part.n_parameters(&config)).sum();
         let (path, n_shards) = (directory.to_owned(), shards.len());
@@ -339,6 +339,16 @@ impl Checkpoint {
         let names = self.parts().flat_map(|part| part.tensors(&self.config));
         tensors.len() - names.filter(|(name, _)| tensors.contains_key(name)).count()
     }
+}
+
+/// What people call the model in a folder: the folder's name, or in Hugging Face's cache (models--ORG--NAME/snapshots/COMMIT)
+/// the repository's.
+fn name_of(folder: &Path) -> String {
+    let name = |folder: &Path| folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let above = folder.parent().filter(|above| above.ends_with("snapshots")).and_then(Path::parent);
+    let repository = above.and_then(name).filter(|name| name.starts_with("models--"));
+    let repository = repository.and_then(|name| name.rsplit_once("--").map(|(_, name)| name.to_owned()));
+    repository.or_else(|| name(folder)).unwrap_or_else(|| "model".into())
 }
 
 /// Of a model by its configuration and its files' names, sizes, times and beginnings: its weights are not read for it.

@@ -28,6 +28,15 @@ pub enum Source {
     File(PathBuf),
     /// Random weights of the 20b's shapes, for measuring. No word means it.
     Random,
+    /// What a word means, which is looked up when it is opened: so what has nothing to do with a model needs none.
+    Wanted {
+        /// As the user wrote it.
+        word: PathBuf,
+        /// Where paths begin.
+        folder: PathBuf,
+        /// Where models may lie.
+        places: Places,
+    },
 }
 
 /// A model in one of the places.
@@ -81,6 +90,14 @@ pub fn found(places: &Places) -> Vec<Found> {
 }
 
 impl Source {
+    /// What a user's word for a model means, as [`Self::find`] says when it is opened.
+    pub fn wanted(word: &Path, folder: &Path, places: Places) -> Self {
+        if word.as_os_str() == super::stapes::NAME {
+            return Self::Embedded;
+        }
+        Self::Wanted { word: word.to_owned(), folder: folder.to_owned(), places }
+    }
+
     /// What a user's word for a model means: `stapes` is the embedded one; a path that begins with `/`, `./` or `../`, or
     /// ends in `.gguf`, is a directory or a file, relative to `folder`; anything else is the name of a model in the places,
     /// or else a directory that is there. So a directory called like a model is `./stapes`, and the word means the same
@@ -134,6 +151,7 @@ impl Source {
             Self::File(path) if super::prepared::is_prepared(path) => super::prepared::open(path),
             Self::File(path) => super::open_gguf(path),
             Self::Random => super::random::open(),
+            Self::Wanted { word, folder, places } => Self::find(word, folder, places)?.open(),
         }
     }
 }
@@ -188,6 +206,7 @@ impl fmt::Display for Source {
             Self::Embedded => f.write_str(super::stapes::NAME),
             Self::Directory(path) | Self::File(path) => path.display().fmt(f),
             Self::Random => f.write_str(super::RANDOM),
+            Self::Wanted { word, .. } => word.display().fmt(f),
         }
     }
 }

@@ -34,7 +34,7 @@ use gguf::Gguf;
 pub use inspect::Inspection;
 pub(crate) use layout::{Form, LayerPart, Part};
 use mxfp4::quantise_mxfp4;
-pub use prepare::{Preparation, can_prepare, prepare, prepared_path, remove_prepared};
+pub use prepare::{Preparation, can_prepare, check_fits, prepare, prepared_path, remove_prepared};
 pub use prepared::verify;
 pub use random::RANDOM;
 pub(crate) use rows::Rows;
@@ -86,8 +86,13 @@ fn check_room(path: &Path, needed: u64) -> Result<(), LoadError> {
     }
 }
 
+/// Bytes of memory that there are, where the system tells.
+pub(crate) fn total_memory() -> Option<u64> {
+    Some(Memory::of_this_machine()?.total)
+}
+
 /// Bytes of memory that programs can still take, where the system tells.
-pub(crate) fn available_memory() -> Option<u64> {
+fn available_memory() -> Option<u64> {
     Some(Memory::of_this_machine()?.available)
 }
 

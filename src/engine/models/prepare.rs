@@ -53,7 +53,15 @@ pub fn remove_prepared(name: &str, folder: &Path) -> Result<u64, LoadError> {
         let path = entry.path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
         let kinds = [file_name(name), format!("{}-q8", file_name(name))];
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            continue; // a process may hold it
+        }
         if stem.is_some_and(|(stem, _)| kinds.iter().any(|kind| kind == stem)) {
+            let lock = options().open(path.with_extension("lock"));
+            if lock.is_ok_and(|lock| lock.try_lock().is_err()) {
+                let source = io::Error::other("another process is writing it: wait for that");
+                return Err(LoadError::Prepare { path, source });
+            }
             n_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
             fs::remove_file(&path).map_err(|source| LoadError::Prepare { path, source })?;
         }
@@ -79,27 +87,41 @@ pub fn prepare(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Checkpoint, LoadError> {
     let path = prepared_path(checkpoint, preparation, folder);
+    if path.exists()
+        && let Ok(opened) = prepared::open(&path)
+    {
+        return Ok(opened);
+    }
+    checkpoint.parts().try_for_each(|part| checkpoint.check(part))?;
+    let failed = |source| LoadError::Prepare { path: path.clone(), source };
+    let mut folders = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+    folders.recursive(true).create(folder).map_err(failed)?;
+    // The file stays: whoever waits for it and whoever comes later have to mean the same one.
+    let lock = options().open(path.with_extension("lock")).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    // Another process may have written it while this one waited.
     if path.exists() {
         match prepared::open(&path) {
             Err(LoadError::Damaged { problem, .. }) => {
                 tracing::warn!("{} is made anew: {problem}", path.display());
-                let _ = fs::remove_file(&path); // writing it anew says more
+                fs::remove_file(&path).map_err(failed)?;
             }
             opened => return opened,
         }
     }
-    checkpoint.parts().try_for_each(|part| checkpoint.check(part))?;
-    let failed = |source| LoadError::Prepare { path: path.clone(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    let lock = File::create(path.with_extension("lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    // Another process may have written it while this one waited.
-    if !path.exists() {
-        Writer::new(checkpoint, preparation, &path)?.write(progress)?;
-    }
-    drop(lock);
-    let _ = fs::remove_file(path.with_extension("lock")); // an empty file is in nobody's way
+    Writer::new(checkpoint, preparation, &path)?.write(progress)?;
     prepared::open(&path)
+}
+
+/// Refuses a model whose prepared form this machine cannot hold, before it is written.
+///
+/// # Errors
+/// [`LoadError::TooLarge`].
+pub fn check_fits(checkpoint: &Checkpoint, preparation: Preparation) -> Result<(), LoadError> {
+    let sections = prepared::sections(&checkpoint.config, preparation.experts_in_q8, 0);
+    super::check_size(&checkpoint.name, prepared::file_bytes(&sections))
 }
 
 /// A file being written.
@@ -136,7 +158,7 @@ impl<'a> Writer<'a> {
         let mut file = options().open(&part).map_err(failed)?;
         let mut sums = options().open(&done).map_err(failed)?;
         let total = prepared::file_bytes(&self.sections);
-        let mut hashes = self.already_written(&mut file, &mut sums).map_err(failed)?;
+        let mut hashes = self.already_written(&mut file, &mut sums, progress)?;
         let start = self.end_of(hashes.len());
         super::check_room(self.path, total - start)?;
         file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map_err(failed)?;
@@ -184,7 +206,25 @@ impl<'a> Writer<'a> {
     }
 
     /// The checksums of the sections that an earlier process has written, as far as they agree with the file.
-    fn already_written(&self, file: &mut File, sums: &mut File) -> io::Result<Vec<u8>> {
+    fn already_written(
+        &self,
+        file: &mut File,
+        sums: &mut File,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Vec<u8>, LoadError> {
+        let total = prepared::file_bytes(&self.sections);
+        let mut is_wanted = |done| progress(done, total);
+        let checked = self.checked(file, sums, &mut is_wanted).map_err(|source| self.failed(source))?;
+        checked.ok_or(LoadError::Cancelled)
+    }
+
+    /// `None` when `is_wanted`, which is told how far it is, says no.
+    fn checked(
+        &self,
+        file: &mut File,
+        sums: &mut File,
+        is_wanted: &mut dyn FnMut(u64) -> bool,
+    ) -> io::Result<Option<Vec<u8>>> {
         let mut hashes = Vec::new();
         sums.take((self.sections.len() * HASH) as u64).read_to_end(&mut hashes)?;
         let mut header = vec![0; self.header.len()];
@@ -192,7 +232,7 @@ impl<'a> Writer<'a> {
             || file.read_exact(&mut header).is_err()
             || header != self.header
         {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let mut n = 0;
         for (section, hash) in self.sections.iter().zip(hashes.as_chunks::<HASH>().0) {
@@ -203,9 +243,12 @@ impl<'a> Writer<'a> {
                 break;
             }
             n += HASH;
+            if !is_wanted(section.bytes.end) {
+                return Ok(None);
+            }
         }
         hashes.truncate(n);
-        Ok(hashes)
+        Ok(Some(hashes))
     }
 
     /// One part, piece after piece.
@@ -287,6 +330,9 @@ impl<'a> Writer<'a> {
 fn options() -> fs::OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
+    // As private as the checkpoint may be.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
 
@@ -307,4 +353,95 @@ fn pack(rows: &Arc<dyn Rows>, format: Format, range: std::ops::Range<usize>, n_i
         quantise_mxfp4(&numbers, &mut blocks, &mut scales);
     }
     pack_mxfp4(&Mxfp4Source { blocks: &blocks, scales: &scales }, n_in, panel);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cpu::goldens;
+
+    #[test]
+    fn what_was_written_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = goldens::checkpoint("grouped");
+        let preparation = Preparation { n_threads: 2, ..Preparation::default() };
+        let whole = tempfile::tempdir().unwrap();
+        let mut steps = Vec::new();
+        prepare(&checkpoint, preparation, whole.path(), &mut |done, _| {
+            steps.push(done);
+            true
+        })
+        .unwrap();
+        let expected = fs::read(prepared_path(&checkpoint, preparation, whole.path())).unwrap();
+        // Stopped later and later, and once with an end that never reached the disk.
+        for n_steps in [3, 9, 20] {
+            let mut n = 0;
+            let stopped = prepare(&checkpoint, preparation, folder.path(), &mut |_, _| {
+                n += 1;
+                n <= n_steps
+            });
+            assert!(matches!(stopped, Err(LoadError::Cancelled)));
+        }
+        let path = prepared_path(&checkpoint, preparation, folder.path());
+        assert!(!path.exists());
+        let part = path.with_extension("part");
+        let written = fs::read(&part).unwrap();
+        let mut torn = written.clone();
+        let end = torn.len();
+        torn[end - 40..].fill(0xEE);
+        fs::write(&part, &torn).unwrap();
+        let mut first = None;
+        prepare(&checkpoint, preparation, folder.path(), &mut |done, _| {
+            first.get_or_insert(done);
+            true
+        })
+        .unwrap();
+        assert!(first.is_some_and(|first| first > 0), "it goes on after what is good");
+        assert!(fs::read(&path).unwrap() == expected, "the same file, whatever happened");
+        assert!(!part.exists() && !path.with_extension("sums").exists());
+    }
+
+    #[test]
+    fn processes_that_prepare_the_same_write_it_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let n_written = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut is_writing = false;
+                    let mut progress = |done, total| {
+                        is_writing |= done < total;
+                        true
+                    };
+                    let checkpoint = goldens::checkpoint("sharded");
+                    prepare(&checkpoint, Preparation::default(), folder.path(), &mut progress).unwrap();
+                    n_written.fetch_add(usize::from(is_writing), std::sync::atomic::Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(n_written.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_file_that_lies_about_its_sizes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = goldens::checkpoint("odd_sizes");
+        assert!(!can_prepare(&odd));
+        let header = Header {
+            name: "odd".into(),
+            key: String::new(),
+            config: odd.config.to_json(),
+            experts_in_q8: false,
+            notice: None,
+        };
+        let mut bytes = header.encode();
+        let sections = prepared::sections(&odd.config, false, bytes.len() as u64);
+        bytes.resize(prepared::file_bytes(&sections) as usize - HASH, 0);
+        let hash = blake3::hash(&bytes[bytes.len() - sections.len() * HASH..]);
+        bytes.extend_from_slice(hash.as_bytes());
+        let path = folder.path().join("odd.weights");
+        fs::write(&path, bytes).unwrap();
+        let error = prepared::open(&path).err().unwrap().to_string();
+        assert!(error.contains("no model of its sizes"), "{error}");
+    }
 }

@@ -6,6 +6,7 @@
 use super::checkpoint::{Checkpoint, Contents, Parts, Storage, Stored, Tensor};
 use super::{Form, LayerPart, LoadError, Part};
 use crate::engine::cpu::config::ModelConfig;
+use crate::engine::cpu::kernels::activations::BLOCK;
 use crate::engine::cpu::kernels::panels::{ALIGN, Format};
 use memmap2::{Advice, Mmap};
 use safetensors::Dtype;
@@ -206,6 +207,9 @@ impl Prepared {
         let _ = map.advise(Advice::HugePage); // only faster: a system without them says no
         let (header, start) = Header::decode(&map).map_err(|problem| damaged(path, problem))?;
         let config = ModelConfig::parse(&header.config.to_string(), path)?;
+        if !config.query_width().is_multiple_of(BLOCK) {
+            return Err(damaged(path, "no model of its sizes can be prepared".into()));
+        }
         let sections = sections(&config, header.experts_in_q8, start);
         let (found, expected) = (map.len() as u64, file_bytes(&sections));
         if found != expected {

@@ -66,7 +66,7 @@ impl Rows for Mxfp4Tensors {
         let blocks = &self.blocks.bytes().as_chunks::<16>().0[range.clone()];
         for ((block, &scale), out) in blocks.iter().zip(&self.scales.bytes()[range]).zip(out.as_chunks_mut::<BLOCK>().0)
         {
-            let scale = 2f32.powi(i32::from(scale) - 127);
+            let scale = if scale == u8::MAX { f32::NAN } else { 2f32.powi(i32::from(scale) - 127) };
             for (column, out) in out.iter_mut().enumerate() {
                 let code = block[column / 2] >> (4 * (column % 2)) & 15;
                 let value = E2M1[usize::from(code & 7)] * scale;

@@ -151,7 +151,7 @@ pub(crate) fn exp_lanes(x: [f32; LANES]) -> [f32; LANES] {
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let mut out = [0.0; LANES];
     for (out, x) in out.iter_mut().zip(x) {
-        let within = x.max(-87.0).min(88.0);
+        let within = if x > -87.0 { x.min(88.0) } else { -87.0 }; // what is no number, too
         let n = within.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
         let rest = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, within));
         let mut power = 1.0 / 5040.0;

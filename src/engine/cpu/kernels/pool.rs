@@ -217,15 +217,17 @@ impl Pool {
         cost: usize,
         work: &(impl Fn(usize, &mut [T]) + Sync),
     ) {
+        // Asked once: what is checked is what is handed out.
+        let parts: Vec<Range<usize>> = (0..n_parts).map(bounds).collect();
         let mut end = 0;
-        for part in (0..n_parts).map(bounds) {
+        for part in &parts {
             assert!(end <= part.start && part.start <= part.end, "parts ascend and do not overlap");
             end = part.end;
         }
         assert!(end <= data.len(), "the parts lie within the data");
         let start = Start(data.as_mut_ptr());
         let hand_out = |idx: usize| {
-            let part = bounds(idx);
+            let part = parts[idx].clone();
             // SAFETY: the parts lie within the data and are disjoint, and `data` is held exclusively.
             work(idx, unsafe { std::slice::from_raw_parts_mut(start.get().add(part.start), part.len()) });
         };
@@ -256,7 +258,8 @@ impl<'a> Target<'a> {
             assert!(end <= group.start && group.start <= group.end, "groups ascend and do not overlap");
             end = group.end;
         }
-        assert!(end * self.width <= self.out.len(), "the groups lie within the matrix");
+        let n = end.checked_mul(self.width);
+        assert!(n.is_some_and(|n| n <= self.out.len()), "the groups lie within the matrix");
         Blocks { start: Start(self.out.as_mut_ptr()), width: self.width, groups: self.groups, band: self.band }
     }
 }
@@ -276,8 +279,8 @@ impl Blocks<'_> {
         let (group_idx, first_column) = (task / n_bands, task % n_bands * self.band);
         let group = &self.groups[group_idx];
         let block = Block {
-            // SAFETY: the group's first row lies within the matrix, or is its end.
-            start: unsafe { self.start.get().add(group.start * self.width + first_column) },
+            // Of a group without rows it may lie behind the matrix; then nothing is read or written there.
+            start: self.start.get().wrapping_add(group.start * self.width + first_column),
             stride: self.width,
             n_rows: group.len(),
             columns: first_column..self.width.min(first_column + self.band),
@@ -322,7 +325,8 @@ impl<'a> Block<'a> {
     /// A matrix that is one block. `data`: [n_rows][width]; `columns`, as many, are what they are called.
     pub(crate) fn whole(data: &'a mut [f32], n_rows: usize, columns: Range<usize>) -> Self {
         let stride = columns.len();
-        assert!(n_rows * stride <= data.len(), "the block lies within the data");
+        let n = n_rows.checked_mul(stride);
+        assert!(n.is_some_and(|n| n <= data.len()), "the block lies within the data");
         Self { start: data.as_mut_ptr(), stride, n_rows, columns, matrix: PhantomData }
     }
 

@@ -74,8 +74,8 @@ fn speed(
     for _ in 0..4 {
         let start = clock.elapsed();
         let band = n_rows.div_ceil(8 * n_threads).next_multiple_of(64);
-        let group = [0..n_vectors];
-        pool.blocks(&mut out, n_rows, &group, band, usize::MAX, &|_, mut out| {
+        let all = 0..n_vectors;
+        pool.blocks(&mut out, n_rows, std::slice::from_ref(&all), band, usize::MAX, &|_, mut out| {
             kernels.panels(panels.rows(out.columns()), x, &mut out);
         });
         best = best.min((clock.elapsed() - start).as_secs_f64());

@@ -9,6 +9,7 @@ use super::super::scalar::E2M1_DOUBLED;
 use super::{CHUNK, Format, PANEL, Panel, Panels};
 use half::f16;
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 /// Registers that hold the rows of a panel.
 const QUARTERS: usize = PANEL / 4;
@@ -64,13 +65,30 @@ unsafe fn add(
             let x = x.add(t);
             let mut dots = vdupq_n_s32(0);
             for (four, weights) in weights.iter().enumerate() {
-                dots = vdotq_s32(dots, *weights, codes(x, four));
+                dots = dot(dots, *weights, codes(x, four));
             }
             let out = sums.as_mut_ptr().add(4 * quarter);
             let scale = vmulq_n_f32(scales, (*x).scale);
             vst1q_f32(out, vfmaq_f32(vld1q_f32(out), vcvtq_f32_s32(dots), scale));
         }
     }
+}
+
+/// Adds to each lane the products of its four pairs of bytes: SDOT, for which stable Rust has no function.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn dot(mut sums: int32x4_t, weights: int8x16_t, codes: int8x16_t) -> int32x4_t {
+    // SAFETY: this function runs only where the instruction is, and it touches these registers alone.
+    unsafe {
+        asm!(
+            "sdot {sums:v}.4s, {weights:v}.16b, {codes:v}.16b",
+            sums = inout(vreg) sums,
+            weights = in(vreg) weights,
+            codes = in(vreg) codes,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sums
 }
 
 /// Four codes of a vector, in every lane.
