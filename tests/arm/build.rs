@@ -1,7 +1,7 @@
-//! Lays out the sources that this crate compiles: those of the project, by links, without the module that fetches models.
+//! Lays out the sources that this crate compiles: those of the project, by links, without what fetches models.
 //!
-//! What it is not: a copy. One file alone is written anew, the list of modules of `src/engine/models`, without `pull`, which
-//! would bring the policy and the network along. Start at [`main`].
+//! What it is not: a copy. One file alone is written anew, the list of modules of `src/engine/models`, without `pull`,
+//! which would bring the policy and the network along. Start at [`main`].
 
 use std::error::Error;
 use std::os::unix::fs::symlink;

@@ -30,7 +30,7 @@ pub(crate) struct Attention<'a> {
 struct Scratch {
     keys: Vec<f32>,    // [TILE][head_dim], as a tile has them
     values: Vec<f32>,  // [TILE][padded head_dim]
-    queries: Vec<f32>, // [N_TOGETHER][group][head_dim]
+    queries: Vec<f32>, // [N_TOGETHER][group / HEADS][head_dim][HEADS]
     sums: Vec<f32>,    // [N_TOGETHER][group][padded head_dim]
     highest: Vec<f32>, // [N_TOGETHER][group]
     totals: Vec<f32>,  // [N_TOGETHER][group]
@@ -82,7 +82,12 @@ impl Attention<'_> {
         let scale = 1.0 / (dim as f32).sqrt();
         for (idx, queries) in tokens.clone().zip(scratch.queries.chunks_exact_mut(group * dim)) {
             let query = &self.query[idx * self.config.query_width()..][columns.clone()];
-            queries.iter_mut().zip(query).for_each(|(scaled, x)| *scaled = x * scale);
+            for (queries, query) in queries.chunks_mut(HEADS * dim).zip(query.chunks(HEADS * dim)) {
+                let n_heads = query.len() / dim;
+                for (i, x) in query.iter().enumerate() {
+                    queries[i % dim * n_heads + i / dim] = x * scale;
+                }
+            }
         }
         let all = self.seen(tokens.start).start..self.seen(tokens.end - 1).end;
         for start in (all.start / TILE * TILE..all.end).step_by(TILE) {

@@ -7,7 +7,7 @@
 use super::attention::Attention;
 use super::config::ModelConfig;
 use super::kernels::activations::{ActivationBlock, Activations, BLOCK};
-use super::kernels::panels::PANEL;
+use super::kernels::panels::{PANEL, STREAMS};
 use super::kernels::pool::{Block, Pool, Target};
 use super::kernels::{Kernels, Vectors};
 use super::kv_cache::KvCache;
@@ -402,7 +402,7 @@ const QUANTISING: usize = 8;
 fn band(n_columns: usize, n_products_a_column: usize, pool: &Pool) -> usize {
     let worth_it = 65_536usize.div_ceil(n_products_a_column.max(1));
     let fair = n_columns.div_ceil(8 * pool.n_threads());
-    worth_it.max(fair).next_multiple_of(PANEL)
+    worth_it.max(fair).next_multiple_of(STREAMS * PANEL)
 }
 
 impl Routes {

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A file begins with this; the last byte is the version of the format.
-pub(super) const MAGIC: [u8; 16] = *b"ossicle model\0\0\x01";
+pub(super) const MAGIC: [u8; 16] = *b"ossicle model\0\0\x02";
 
 /// Bytes of a checksum (BLAKE3).
 pub(super) const HASH: usize = 32;

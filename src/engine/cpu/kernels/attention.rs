@@ -1,7 +1,7 @@
 //! Attention over a tile of positions: scores, a softmax that goes on from tile to tile, and the sum of the values.
 //!
-//! What it is not: it knows no cache and no layer. It is written once, in plain Rust over eight lanes, and compiled for each
-//! set of instructions: all give the same bits. Start at [`Running::add`].
+//! What it is not: it knows no cache and no layer. It is written once over eight lanes, which are an array in plain Rust and
+//! a register where there are such: all give the same bits. Start at [`Running::add`].
 //! (Milakov, Gimelshein 2018, arXiv 1805.02867: the softmax as it goes.)
 
 /// Positions side by side: a lane each.
@@ -13,6 +13,38 @@ pub(crate) const TILE: usize = 64;
 /// Query heads that go through a tile together.
 pub(crate) const HEADS: usize = 8;
 
+/// Eight numbers side by side.
+pub(super) trait Eight: Copy {
+    fn all(x: f32) -> Self;
+    fn load(x: &[f32; LANES]) -> Self;
+    fn store(self, out: &mut [f32; LANES]);
+    /// `self * x + sum`, rounded once.
+    fn mul_add(self, x: Self, sum: Self) -> Self;
+}
+
+impl Eight for [f32; LANES] {
+    #[inline(always)]
+    fn all(x: f32) -> Self {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        *x
+    }
+
+    #[inline(always)]
+    fn store(self, out: &mut [f32; LANES]) {
+        *out = self;
+    }
+
+    #[inline(always)]
+    fn mul_add(self, x: Self, mut sum: Self) -> Self {
+        sum.iter_mut().zip(self).zip(x).for_each(|((sum, a), b)| *sum = a.mul_add(b, *sum));
+        sum
+    }
+}
+
 /// Keys and values of a tile, and which of its positions count.
 pub(crate) struct Tile<'a> {
     pub(crate) keys: &'a [f32],   // [TILE / LANES][head_dim][LANES]
@@ -22,66 +54,64 @@ pub(crate) struct Tile<'a> {
 
 /// The attention of some heads of one token, as far as it has come.
 pub(crate) struct Running<'a> {
-    pub(crate) queries: &'a [f32],     // [n_heads][head_dim], scaled
+    pub(crate) queries: &'a [f32],     // [head_dim][n_heads], scaled
     pub(crate) sums: &'a mut [f32],    // [n_heads][padded head_dim]
     pub(crate) highest: &'a mut [f32], // [n_heads]
     pub(crate) totals: &'a mut [f32],  // [n_heads]
 }
 
+/// For each position of a tile one number of each head: scores, then weights.
+type Weights = [[f32; TILE]; HEADS];
+
 impl Running<'_> {
     /// Adds a tile. The heads are at most [`HEADS`].
     #[inline(always)]
-    pub(super) fn add(&mut self, tile: &Tile<'_>) {
+    pub(super) fn add<E: Eight>(&mut self, tile: &Tile<'_>) {
         let n_heads = self.highest.len();
-        let head_dim = self.queries.len() / n_heads;
-        let mut weights = [[0.0f32; TILE]; HEADS];
+        let mut weights: Weights = [[0.0; TILE]; HEADS];
+        // So many chains of sums keep a processor busy; fewer heads are not worth code of their own.
+        for head in (0..n_heads).step_by(HEADS / 2) {
+            match n_heads - head {
+                HEADS if head == 0 => return self.add_heads::<E, HEADS>(0, tile, &mut weights),
+                left if left >= HEADS / 2 => self.add_heads::<E, { HEADS / 2 }>(head, tile, &mut weights),
+                left => (head..head + left).for_each(|head| self.add_heads::<E, 1>(head, tile, &mut weights)),
+            }
+        }
+    }
+
+    /// Adds a tile to `N` heads from `head` on.
+    #[inline(always)]
+    fn add_heads<E: Eight, const N: usize>(&mut self, head: usize, tile: &Tile<'_>, weights: &mut Weights) {
+        let head_dim = self.queries.len() / self.highest.len();
         for (block_idx, keys) in tile.keys.chunks_exact(head_dim * LANES).enumerate() {
             let first = block_idx * LANES;
-            if first + LANES <= tile.counted.start || first >= tile.counted.end {
-                continue;
-            }
-            let mut heads = 0;
-            while heads < n_heads {
-                let n = (n_heads - heads).min(4);
-                match n {
-                    4 => self.scores::<4>(heads, keys, &mut weights, first),
-                    _ => (heads..heads + n).for_each(|head| self.scores::<1>(head, keys, &mut weights, first)),
-                }
-                heads += n;
+            if first + LANES > tile.counted.start && first < tile.counted.end {
+                self.scores::<E, N>(head, keys, weights, first);
             }
         }
-        for (head, weights) in weights[..n_heads].iter_mut().enumerate() {
-            self.soften(head, weights, &tile.counted);
+        for (i, weights) in weights[..N].iter_mut().enumerate() {
+            self.soften(head + i, weights, &tile.counted);
         }
-        let padded = self.sums.len() / n_heads;
+        let padded = self.sums.len() / self.highest.len();
         for column in (0..padded).step_by(LANES) {
-            let mut heads = 0;
-            while heads < n_heads {
-                let n = (n_heads - heads).min(4);
-                match n {
-                    4 => self.add_values::<4>(heads, column, padded, tile, &weights),
-                    _ => (heads..heads + n).for_each(|head| self.add_values::<1>(head, column, padded, tile, &weights)),
-                }
-                heads += n;
-            }
+            self.add_values::<E, N>(head, column, padded, tile, weights);
         }
     }
 
     /// The scores of `N` heads from `head` on with eight keys.
     #[inline(always)]
-    fn scores<const N: usize>(&self, head: usize, keys: &[f32], scores: &mut [[f32; TILE]; HEADS], first: usize) {
-        let head_dim = keys.len() / LANES;
-        let mut sums = [[0.0f32; LANES]; N];
-        let queries: [&[f32]; N] = std::array::from_fn(|i| &self.queries[(head + i) * head_dim..][..head_dim]);
-        for (d, keys) in keys.as_chunks::<LANES>().0.iter().enumerate() {
-            for (sums, query) in sums.iter_mut().zip(queries) {
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum = query[d].mul_add(*key, *sum);
-                }
+    fn scores<E: Eight, const N: usize>(&self, head: usize, keys: &[f32], scores: &mut Weights, first: usize) {
+        let mut sums = [E::all(0.0); N];
+        let queries = self.queries.chunks_exact(self.highest.len());
+        for (keys, queries) in keys.as_chunks::<LANES>().0.iter().zip(queries) {
+            let keys = E::load(keys);
+            let queries: &[f32; N] = queries[head..].first_chunk().expect("one number of each head");
+            for i in 0..N {
+                sums[i] = E::all(queries[i]).mul_add(keys, sums[i]);
             }
         }
-        for (i, sums) in sums.iter().enumerate() {
-            scores[head + i][first..first + LANES].copy_from_slice(sums);
+        for (sums, scores) in sums.iter().zip(scores) {
+            sums.store(scores[first..].first_chunk_mut().expect("a tile has whole blocks"));
         }
     }
 
@@ -95,19 +125,21 @@ impl Running<'_> {
         }
         let mut lanes = [self.highest[head]; LANES];
         for eight in weights.as_chunks::<LANES>().0 {
-            lanes.iter_mut().zip(eight).for_each(|(highest, score)| *highest = highest.max(*score));
+            for (highest, score) in lanes.iter_mut().zip(eight) {
+                *highest = if score > highest { *score } else { *highest };
+            }
         }
         let highest = lanes.iter().fold(f32::NEG_INFINITY, |highest, lane| highest.max(*lane));
         if highest > self.highest[head] {
-            let shrink = exp_lanes([self.highest[head] - highest; LANES])[0];
+            let shrink = exp(self.highest[head] - highest);
             self.totals[head] *= shrink;
             let padded = self.sums.len() / self.highest.len();
             self.sums[head * padded..][..padded].iter_mut().for_each(|sum| *sum *= shrink);
             self.highest[head] = highest;
         }
+        weights.iter_mut().for_each(|weight| *weight = exp(*weight - highest));
         let mut totals = [0.0f32; LANES];
-        for eight in weights.as_chunks_mut::<LANES>().0 {
-            *eight = exp_lanes(eight.map(|score| score - highest));
+        for eight in weights.as_chunks::<LANES>().0 {
             totals.iter_mut().zip(eight).for_each(|(total, weight)| *total += *weight);
         }
         self.totals[head] += totals.iter().sum::<f32>();
@@ -115,67 +147,64 @@ impl Running<'_> {
 
     /// Adds eight columns of the values to the sums of `N` heads from `head` on.
     #[inline(always)]
-    fn add_values<const N: usize>(
+    fn add_values<E: Eight, const N: usize>(
         &mut self,
         head: usize,
         column: usize,
         padded: usize,
         tile: &Tile<'_>,
-        weights: &[[f32; TILE]; HEADS],
+        weights: &Weights,
     ) {
-        let mut sums = [[0.0f32; LANES]; N];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            sums.copy_from_slice(&self.sums[(head + i) * padded + column..][..LANES]);
+        let at = |i: usize| (head + i) * padded + column;
+        let mut sums = [E::all(0.0); N];
+        for i in 0..N {
+            sums[i] = E::load(self.sums[at(i)..].first_chunk().expect("a padded row"));
         }
-        for position in tile.counted.clone() {
-            let values: &[f32; LANES] = tile.values[position * padded + column..].first_chunk().expect("a padded row");
-            for (sums, weights) in sums.iter_mut().zip(&weights[head..]) {
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum = weights[position].mul_add(*value, *sum);
-                }
+        let rows = tile.values.chunks_exact(padded).enumerate();
+        for (position, row) in rows.take(TILE.min(tile.counted.end)).skip(tile.counted.start) {
+            let values = E::load(row[column..].first_chunk().expect("a padded row"));
+            for i in 0..N {
+                sums[i] = E::all(weights[i][position]).mul_add(values, sums[i]);
             }
         }
-        for (i, sums) in sums.iter().enumerate() {
-            self.sums[(head + i) * padded + column..][..LANES].copy_from_slice(sums);
+        for i in 0..N {
+            sums[i].store(self.sums[at(i)..].first_chunk_mut().expect("a padded row"));
         }
     }
 }
 
 /// The exponential of numbers that are at most a little above 0, to 2 units in the last place; below -87 it is 0.
 ///
-/// A power of two for the nearest multiple of ln 2, and a polynomial (the Taylor series to the 7th power) for the rest.
+/// A power of two for the nearest multiple of ln 2, and a polynomial (the Taylor series to the 7th power) for the rest:
+/// without a branch, so that a loop over many is one over lanes.
 #[inline(always)]
-pub(crate) fn exp_lanes(x: [f32; LANES]) -> [f32; LANES] {
+fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding and taking it away rounds
     const LN_2_HIGH: f32 = 0.693_359_4; // its last bits are zeros, so that multiples are exact
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let mut out = [0.0; LANES];
-    for (out, x) in out.iter_mut().zip(x) {
-        let within = if x > -87.0 { x.min(88.0) } else { -87.0 }; // what is no number, too
-        let n = within.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
-        let rest = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, within));
-        let mut power = 1.0 / 5040.0;
-        for term in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-            power = rest.mul_add(power, term);
-        }
-        let scaled = power * f32::from_bits(((n as i32 + 127) << 23).cast_unsigned());
-        *out = if x < -87.0 { 0.0 } else { scaled };
+    let within = if x > -87.0 { x } else { -87.0 }; // what is no number, too
+    let within = if within < 88.0 { within } else { 88.0 };
+    let rounded = within.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
+    let rest = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, within));
+    let mut power = 1.0 / 5040.0;
+    for term in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        power = rest.mul_add(power, term);
     }
-    out
+    // The last bits of what was rounded are n: moved to an exponent's place they are 2^n.
+    let scaled = power * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
+    if x < -87.0 { 0.0 } else { scaled }
 }
 
 /// `gate * sigmoid(1.702 * gate) * (up + 1)`, both sides clamped, the gate only from above: the gated unit of gpt-oss.
 /// `gate_up`: [n][2], `out`: [n]
 #[inline(always)]
 pub(super) fn swiglu(gate_up: &[[f32; 2]], limit: f32, out: &mut [f32]) {
-    for (gate_up, out) in gate_up.chunks(LANES).zip(out.chunks_mut(LANES)) {
-        let mut gates = [0.0; LANES];
-        gates.iter_mut().zip(gate_up).for_each(|(lane, [gate, _])| *lane = gate.min(limit));
+    for ([gate, up], out) in gate_up.iter().zip(out) {
+        let gate = if *gate < limit { *gate } else { limit };
         // exp takes no large numbers, and a sigmoid does not need them: exp(80) in a denominator is as good as any.
-        let powers = exp_lanes(gates.map(|gate| (-1.702 * gate).min(80.0)));
-        for (((out, [_, up]), gate), power) in out.iter_mut().zip(gate_up).zip(gates).zip(powers) {
-            *out = (up.clamp(-limit, limit) + 1.0) * gate / (1.0 + power);
-        }
+        let power = exp((-1.702 * gate).min(80.0));
+        *out = (up.clamp(-limit, limit) + 1.0) * gate / (1.0 + power);
     }
 }
 
@@ -190,13 +219,13 @@ mod tests {
         for step in -87_000..=80_000 {
             let x = step as f32 / 1000.0;
             let expected = f64::from(x).exp();
-            let error = (f64::from(exp_lanes([x; LANES])[0]) / expected - 1.0).abs();
+            let error = (f64::from(exp(x)) / expected - 1.0).abs();
             assert!(error < 2.5e-7, "exp({x}) is off by {error:e}");
         }
         for (x, expected) in [(f32::NEG_INFINITY, 0.0), (-87.1, 0.0), (-1e30, 0.0), (0.0, 1.0)] {
-            assert_eq!(exp_lanes([x; LANES]), [expected; LANES], "exp({x})");
+            assert_eq!(exp(x), expected, "exp({x})");
         }
-        assert!(exp_lanes([f32::NAN; LANES])[0].is_finite(), "scores that are no numbers do not spread");
+        assert!(exp(f32::NAN).is_finite(), "scores that are no numbers do not spread");
     }
 
     #[test]
@@ -224,7 +253,7 @@ mod tests {
         fn attention_is_that_of_f64(n_heads in 1..=HEADS, head_dim in 1..40usize, start in 0..70usize, n in 1..58usize, seed: u64) {
             let padded = head_dim.next_multiple_of(LANES);
             let numbers = |salt: u64, n: usize| super::super::tests::numbers(seed ^ salt, n);
-            let (queries, sinks) = (numbers(1, n_heads * head_dim), numbers(2, n_heads));
+            let (queries, sinks) = (numbers(1, n_heads * head_dim), numbers(2, n_heads)); // [head_dim][n_heads]
             let (keys, values) = (numbers(3, 2 * TILE * head_dim), numbers(4, 2 * TILE * padded));
             let counted = start..start + n;
             let mut by_set = Vec::new();
@@ -245,7 +274,7 @@ mod tests {
                 for head in 0..n_heads {
                     let score = |position: usize| (0..head_dim).map(|d| {
                         let key = keys[(position / LANES * head_dim + d) * LANES + position % LANES];
-                        f64::from(queries[head * head_dim + d]) * f64::from(key)
+                        f64::from(queries[d * n_heads + head]) * f64::from(key)
                     }).sum::<f64>().exp();
                     let total = f64::from(sinks[head]).exp() + counted.clone().map(score).sum::<f64>();
                     for d in 0..head_dim {

@@ -8,9 +8,10 @@
 
 #![allow(clippy::needless_range_loop)]
 
-use super::attention::{Running, Tile};
+use super::attention::{Eight, LANES, Running, Tile};
 use super::scalar::E2M1_DOUBLED;
 use super::{Bf16Rows, Block, Mxfp4Rows, STRIP, Vectors, e8m0};
+use half::f16;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
@@ -253,7 +254,53 @@ pub(super) unsafe fn f32_rows(rows: &[f32], x: Vectors<'_>, out: &mut Block<'_>)
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn attend(mut running: Running<'_>, tile: &Tile<'_>) {
-    running.add(tile);
+    running.add::<Register>(tile);
+}
+
+/// Eight floats in a register. Made and used only where AVX2 and FMA were found.
+#[derive(Clone, Copy)]
+struct Register(__m256);
+
+impl Eight for Register {
+    #[inline(always)]
+    fn all(x: f32) -> Self {
+        // SAFETY: the processor has AVX2.
+        Self(unsafe { _mm256_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        // SAFETY: the processor has AVX2, and there are eight floats.
+        Self(unsafe { _mm256_loadu_ps(x.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, out: &mut [f32; LANES]) {
+        // SAFETY: as in `load`.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, x: Self, sum: Self) -> Self {
+        // SAFETY: the processor has FMA.
+        Self(unsafe { _mm256_fmadd_ps(self.0, x.0, sum.0) })
+    }
+}
+
+/// # Safety
+/// The processor has AVX2 and F16C. As many numbers as there is room for.
+#[target_feature(enable = "avx2,f16c")]
+pub(super) unsafe fn widen(numbers: &[f16], out: &mut [f32]) {
+    let (eights, rest) = numbers.as_chunks::<LANES>();
+    let (out_eights, out_rest) = out.as_chunks_mut::<LANES>();
+    for (numbers, out) in eights.iter().zip(out_eights) {
+        // SAFETY: eight numbers of 16 bits, and room for eight floats.
+        unsafe {
+            let wide = _mm256_cvtph_ps(_mm_loadu_si128(numbers.as_ptr().cast()));
+            _mm256_storeu_ps(out.as_mut_ptr(), wide);
+        }
+    }
+    rest.iter().zip(out_rest).for_each(|(x, out)| *out = x.to_f32());
 }
 
 /// # Safety

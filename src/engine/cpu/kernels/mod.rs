@@ -10,6 +10,8 @@ pub(crate) mod activations;
 pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod panels;
 pub(crate) mod pool;
 mod scalar;
@@ -17,8 +19,9 @@ pub(super) mod speed;
 
 use activations::Activations;
 use attention::{Running, Tile};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use panels::Panels;
-
 use pool::Block;
 
 /// Which instructions are used.
@@ -207,7 +210,9 @@ impl Kernels {
             // SAFETY: these sets exist only where AVX2 and FMA were detected.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 | Set::Avx512 => unsafe { avx2::attend(running, tile) },
-            _ => running.add(tile),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => running.add::<neon::Registers>(tile),
+            _ => running.add::<[f32; attention::LANES]>(tile),
         }
     }
 
@@ -222,9 +227,15 @@ impl Kernels {
     }
 
     /// Numbers as f32.
-    pub(crate) fn widen(self, numbers: &[half::f16], out: &mut [f32]) {
-        // The crate detects F16C and NEON itself.
-        half::slice::HalfFloatSliceExt::convert_to_f32_slice(numbers, out);
+    pub(crate) fn widen(self, numbers: &[f16], out: &mut [f32]) {
+        assert_eq!(numbers.len(), out.len(), "as many numbers as there is room for");
+        match self.0 {
+            // SAFETY: these sets exist only where AVX2 and F16C were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 | Set::Avx512 => unsafe { avx2::widen(numbers, out) },
+            // The crate detects NEON itself.
+            _ => numbers.convert_to_f32_slice(out),
+        }
     }
 
     /// `out[t][r] = rows[r] . x[t]` for every vector t and every row r. `rows`: [n_rows][width]

@@ -9,7 +9,7 @@
 
 use super::super::activations::{ActivationBlock, Activations};
 use super::super::pool::Block;
-use super::{AHEAD, CHUNK, E2M1_LIFTED, Format, PANEL, Panel, Panels};
+use super::{CHUNK, E2M1_LIFTED, Format, PANEL, Panel, Panels};
 use std::arch::x86_64::*;
 
 /// Sums of the vectors of a chunk.
@@ -20,24 +20,27 @@ type Sums = [[f32; PANEL]; CHUNK];
 /// a column for each row of the panels.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(crate) unsafe fn products(panels: Panels<'_>, x: Activations<'_>, out: &mut Block<'_>) {
-    let mut sums: Sums = [[0.0; PANEL]; CHUNK];
-    let mut n_done = 0;
-    if panels.format() == Format::Q8 && x.n == 1 {
+    if x.n == 1 {
         // SAFETY: panels and vector have the same number of blocks.
-        n_done = unsafe { q8_streams(panels, x, out) };
+        match panels.format() {
+            Format::Mxfp4 => {
+                panels.side_by_side(out, |four| unsafe { mxfp4_one(four, x) }, |one| unsafe { mxfp4_one(one, x) });
+            }
+            Format::Q8 => panels.side_by_side(out, |four| unsafe { q8_one(four, x) }, |one| unsafe { q8_one(one, x) }),
+        }
+        return;
     }
-    for (panel_idx, panel) in panels.each().enumerate().skip(n_done) {
+    let mut sums: Sums = [[0.0; PANEL]; CHUNK];
+    for (panel_idx, panel) in panels.each().enumerate() {
         let first = panel_idx * PANEL;
         let n_rows = PANEL.min(panels.n_rows() - first);
         for first_vector in (0..x.n).step_by(CHUNK) {
             let n = CHUNK.min(x.n - first_vector);
             // SAFETY: panel and vectors have the same number of blocks, and `n` vectors from `first_vector` on are there.
             unsafe {
-                match (panels.format(), n) {
-                    (Format::Mxfp4, 1) => mxfp4_one(panel, x, first_vector, &mut sums[0]),
-                    (Format::Mxfp4, _) => mxfp4_many(panel, x, first_vector, n, &mut sums),
-                    (Format::Q8, 1) => sums[0] = q8_one([panel], x, first_vector)[0],
-                    (Format::Q8, _) => q8_many(panel, x, first_vector, n, &mut sums),
+                match panels.format() {
+                    Format::Mxfp4 => mxfp4_many(panel, x, first_vector, n, &mut sums),
+                    Format::Q8 => q8_many(panel, x, first_vector, n, &mut sums),
                 }
             }
             for (t, sums) in sums[..n].iter().enumerate() {
@@ -107,111 +110,97 @@ unsafe fn halves(scales: *const u8) -> __m256 {
     _mm256_cvtph_ps(unsafe { _mm_loadu_si128(scales.cast()) })
 }
 
-/// # Safety
-/// As [`products`]; the vector is one of those of `x`.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn mxfp4_one(panel: Panel<'_>, x: Activations<'_>, vector: usize, out: &mut [f32; PANEL]) {
-    let lookup = Lookup::new();
-    let ones = _mm256_set1_epi16(1);
-    let mut sums = [_mm256_setzero_ps(); 2];
-    let (mut scales, mut packed) = (panel.scales.as_ptr(), panel.codes.as_ptr());
-    for block_idx in 0..x.n_blocks() {
-        // SAFETY: this block of the vector and of the panel's two halves; prefetching touches nothing.
-        unsafe {
-            let x = x.blocks.as_ptr().add(block_idx * x.n + vector);
-            for line in 0..4 {
-                _mm_prefetch::<_MM_HINT_T0>(packed.wrapping_add(AHEAD + 64 * line).cast());
-            }
-            // The pairs' sums may overflow 16 bits on their way, and do not in the end.
-            let [even, odd] = (*x).pair_offsets;
-            let offsets = _mm256_set1_epi32(i32::from(odd) << 16 | i32::from(even.cast_unsigned()));
-            let mut pairs = [offsets; 2];
-            for eight in 0..4 {
-                let (first, second) = (codes(x, 2 * eight), codes(x, 2 * eight + 1));
-                for half in 0..2 {
-                    let packed = _mm256_load_si256(packed.add(64 * eight + 32 * half).cast());
-                    let [low, high] = lookup.weights(packed);
-                    let sum = _mm256_add_epi16(_mm256_maddubs_epi16(low, first), _mm256_maddubs_epi16(high, second));
-                    pairs[half] = _mm256_add_epi16(pairs[half], sum);
-                }
-            }
-            let scale = _mm256_set1_ps((*x).scale);
-            for half in 0..2 {
-                let sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs[half], ones));
-                sums[half] = _mm256_fmadd_ps(sum, _mm256_mul_ps(exponents(scales.add(8 * half)), scale), sums[half]);
-            }
-            (scales, packed) = (scales.add(PANEL), packed.add(Format::Mxfp4.code_bytes()));
-        }
-    }
-    store(sums, out);
-}
-
-/// How many panels of Q8 are read side by side: the memory gives more to several streams than to one.
-const STREAMS: usize = 4;
-
-/// One vector through panels of Q8, several at a time; how many that were.
+/// One vector through some panels, a line of each in turn.
 ///
 /// # Safety
 /// As [`products`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn q8_streams(panels: Panels<'_>, x: Activations<'_>, out: &mut Block<'_>) -> usize {
-    let (mut each, mut n_done) = (panels.each(), 0);
-    while (n_done + STREAMS) * PANEL <= panels.n_rows() {
-        let (Some(a), Some(b), Some(c), Some(d)) = (each.next(), each.next(), each.next(), each.next()) else { break };
-        // SAFETY: by this function's own contract.
-        let sums = unsafe { q8_one([a, b, c, d], x, 0) };
-        out.row(0)[n_done * PANEL..][..STREAMS * PANEL].copy_from_slice(sums.as_flattened());
-        n_done += STREAMS;
-    }
-    n_done
-}
-
-/// # Safety
-/// As [`mxfp4_one`].
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn q8_one<const P: usize>(panels: [Panel<'_>; P], x: Activations<'_>, vector: usize) -> [[f32; PANEL]; P] {
+unsafe fn mxfp4_one<const P: usize>(panels: [Panel<'_>; P], x: Activations<'_>) -> [[f32; PANEL]; P] {
+    let lookup = Lookup::new();
     let ones = _mm256_set1_epi16(1);
     let mut sums = [[_mm256_setzero_ps(); 2]; P];
     for block_idx in 0..x.n_blocks() {
+        let (scales_at, codes_at) = Format::Mxfp4.place(block_idx);
         // SAFETY: this block of the vector and of each panel's two halves.
         unsafe {
-            let x = x.blocks.as_ptr().add(block_idx * x.n + vector);
-            let scale = _mm256_set1_ps((*x).scale);
-            for p in 0..P {
-                let weights = panels[p].codes.as_ptr().add(block_idx * Format::Q8.code_bytes());
-                let scales = panels[p].scales.as_ptr().add(block_idx * 2 * PANEL);
-                let mut dots = [_mm256_setzero_si256(); 2];
-                for four in 0..8 {
-                    let codes = codes(x, four);
-                    let size = _mm256_abs_epi8(codes);
+            let x = x.blocks.as_ptr().add(block_idx);
+            // The pairs' sums may overflow 16 bits on their way, and do not in the end.
+            let mut pairs = [[_mm256_set1_epi32((&raw const (*x).pair_offsets).cast::<i32>().read()); 2]; P];
+            for eight in 0..4 {
+                let (first, second) = (codes(x, 2 * eight), codes(x, 2 * eight + 1));
+                for p in 0..P {
+                    let packed = panels[p].bytes.as_ptr().add(codes_at + 64 * eight);
                     for half in 0..2 {
-                        let weights = _mm256_load_si256(weights.add(64 * four + 32 * half).cast());
-                        let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weights, codes));
-                        dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+                        let [low, high] = lookup.weights(_mm256_load_si256(packed.add(32 * half).cast()));
+                        let sum =
+                            _mm256_add_epi16(_mm256_maddubs_epi16(low, first), _mm256_maddubs_epi16(high, second));
+                        pairs[p][half] = _mm256_add_epi16(pairs[p][half], sum);
                     }
                 }
+            }
+            let scale = _mm256_set1_ps((*x).scale);
+            for p in 0..P {
+                let scales = panels[p].bytes.as_ptr().add(scales_at);
                 for half in 0..2 {
-                    let scale = _mm256_mul_ps(halves(scales.add(16 * half)), scale);
-                    sums[p][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), scale, sums[p][half]);
+                    let sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs[p][half], ones));
+                    let scale = _mm256_mul_ps(exponents(scales.add(8 * half)), scale);
+                    sums[p][half] = _mm256_fmadd_ps(sum, scale, sums[p][half]);
                 }
             }
         }
     }
-    let mut out = [[0.0; PANEL]; P];
-    for p in 0..P {
-        store(sums[p], &mut out[p]);
+    sums.map(|sums| store(sums))
+}
+
+/// As [`mxfp4_one`].
+///
+/// # Safety
+/// As there.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn q8_one<const P: usize>(panels: [Panel<'_>; P], x: Activations<'_>) -> [[f32; PANEL]; P] {
+    let ones = _mm256_set1_epi16(1);
+    let mut sums = [[_mm256_setzero_ps(); 2]; P];
+    for block_idx in 0..x.n_blocks() {
+        let (scales_at, codes_at) = Format::Q8.place(block_idx);
+        // SAFETY: this block of the vector and of each panel's two halves.
+        unsafe {
+            let x = x.blocks.as_ptr().add(block_idx);
+            let mut dots = [[_mm256_setzero_si256(); 2]; P];
+            for four in 0..8 {
+                let codes = codes(x, four);
+                let size = _mm256_abs_epi8(codes);
+                for p in 0..P {
+                    let weights = panels[p].bytes.as_ptr().add(codes_at + 64 * four);
+                    for half in 0..2 {
+                        let weights = _mm256_load_si256(weights.add(32 * half).cast());
+                        let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weights, codes));
+                        dots[p][half] = _mm256_add_epi32(dots[p][half], _mm256_madd_epi16(pairs, ones));
+                    }
+                }
+            }
+            let scale = _mm256_set1_ps((*x).scale);
+            for p in 0..P {
+                let scales = panels[p].bytes.as_ptr().add(scales_at);
+                for half in 0..2 {
+                    let scale = _mm256_mul_ps(halves(scales.add(16 * half)), scale);
+                    sums[p][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[p][half]), scale, sums[p][half]);
+                }
+            }
+        }
     }
-    out
+    sums.map(|sums| store(sums))
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn store(sums: [__m256; 2], out: &mut [f32; PANEL]) {
+fn store(sums: [__m256; 2]) -> [f32; PANEL] {
+    let mut out = [0.0; PANEL];
     // SAFETY: two times eight floats.
     unsafe {
         _mm256_storeu_ps(out.as_mut_ptr(), sums[0]);
         _mm256_storeu_ps(out.as_mut_ptr().add(8), sums[1]);
     }
+    out
 }
 
 /// Unpacks each block once for all vectors.
@@ -224,12 +213,13 @@ unsafe fn mxfp4_many(panel: Panel<'_>, x: Activations<'_>, first: usize, n: usiz
     let ones = _mm256_set1_epi16(1);
     sums[..n].fill([0.0; PANEL]);
     for block_idx in 0..x.n_blocks() {
+        let (scales_at, codes_at) = Format::Mxfp4.place(block_idx);
         for half in 0..2 {
             // SAFETY: this block of the vectors and of one half of the panel.
             unsafe {
                 let x = x.blocks.as_ptr().add(block_idx * x.n + first);
-                let scales = exponents(panel.scales.as_ptr().add(block_idx * PANEL + 8 * half));
-                let packed = panel.codes.as_ptr().add(block_idx * Format::Mxfp4.code_bytes() + 32 * half);
+                let scales = exponents(panel.bytes.as_ptr().add(scales_at + 8 * half));
+                let packed = panel.bytes.as_ptr().add(codes_at + 32 * half);
                 let mut weights = [[_mm256_setzero_si256(); 2]; 4];
                 for eight in 0..4 {
                     weights[eight] = lookup.weights(_mm256_load_si256(packed.add(64 * eight).cast()));
@@ -263,12 +253,13 @@ unsafe fn q8_many(panel: Panel<'_>, x: Activations<'_>, first: usize, n: usize, 
     let ones = _mm256_set1_epi16(1);
     sums[..n].fill([0.0; PANEL]);
     for block_idx in 0..x.n_blocks() {
+        let (scales_at, codes_at) = Format::Q8.place(block_idx);
         for half in 0..2 {
             // SAFETY: this block of the vectors and of one half of the panel.
             unsafe {
                 let x = x.blocks.as_ptr().add(block_idx * x.n + first);
-                let scales = halves(panel.scales.as_ptr().add((block_idx * PANEL + 8 * half) * 2));
-                let weights_at = panel.codes.as_ptr().add(block_idx * Format::Q8.code_bytes() + 32 * half);
+                let scales = halves(panel.bytes.as_ptr().add(scales_at + 16 * half));
+                let weights_at = panel.bytes.as_ptr().add(codes_at + 32 * half);
                 let mut weights = [_mm256_setzero_si256(); 8];
                 for four in 0..8 {
                     weights[four] = _mm256_load_si256(weights_at.add(64 * four).cast());

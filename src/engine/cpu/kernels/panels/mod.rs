@@ -13,6 +13,7 @@ pub(super) mod neon;
 pub(super) mod scalar;
 
 use super::activations::BLOCK;
+use super::pool::Block;
 use half::f16;
 use std::ops::Range;
 
@@ -40,9 +41,8 @@ const E2M1_LIFTED: [u8; 16] = {
     lifted
 };
 
-/// How far ahead of its use a panel is asked for: memory answers after about so many bytes.
-#[cfg(target_arch = "x86_64")]
-const AHEAD: usize = 2048;
+/// How many panels are read side by side for one vector: the memory gives more to several streams than to one.
+pub(crate) const STREAMS: usize = 4;
 
 /// The kinds of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,15 +70,22 @@ impl Format {
         }
     }
 
-    /// Where in a panel its codes begin, after its scales.
-    fn codes_at(self, n_blocks: usize) -> usize {
-        (n_blocks * self.scale_bytes()).next_multiple_of(ALIGN)
+    /// Blocks of a run: as many as have a line of scales.
+    const fn blocks_per_run(self) -> usize {
+        ALIGN / self.scale_bytes()
+    }
+
+    /// Where in a panel the scales and the codes of a block begin.
+    const fn place(self, block_idx: usize) -> (usize, usize) {
+        let n = self.blocks_per_run();
+        let (run, within) = (block_idx / n * (ALIGN + n * self.code_bytes()), block_idx % n);
+        (run + within * self.scale_bytes(), run + ALIGN + within * self.code_bytes())
     }
 
     /// Bytes of a panel, a multiple of [`ALIGN`].
     pub(crate) fn panel_bytes(self, n_in: usize) -> usize {
         let n_blocks = n_in / BLOCK;
-        self.codes_at(n_blocks) + n_blocks * self.code_bytes()
+        n_blocks.div_ceil(self.blocks_per_run()) * ALIGN + n_blocks * self.code_bytes()
     }
 
     /// Bytes of a matrix; its last panel may hold rows of zeros.
@@ -87,9 +94,10 @@ impl Format {
     }
 }
 
-/// Rows of a matrix. A panel holds its scales, [n_blocks][16], and from the next multiple of 64 its codes: for each block
-/// and each 4 (Q8) or 8 (MXFP4) of its columns, four bytes of every row. A byte of MXFP4 is the code of a column in its
-/// lower nibble, and of the column four further on in the upper one.
+/// Rows of a matrix. A panel is read from its beginning to its end: a run is a line of scales, [2 or 4 blocks][16], and
+/// then, for each of these blocks and each 4 (Q8) or 8 (MXFP4) of its columns, four bytes of every row. A byte of MXFP4 is
+/// the code of a column in its lower nibble, and of the column four further on in the upper one. The last run may have
+/// fewer blocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     bytes: &'a [u8],
@@ -128,13 +136,28 @@ impl<'a> Panels<'a> {
         self.format
     }
 
-    /// One after the other, each with where its codes begin.
+    /// One after the other.
     pub(super) fn each(&self) -> impl Iterator<Item = Panel<'a>> {
-        let codes_at = self.format.codes_at(self.n_blocks);
-        self.bytes.chunks_exact(self.format.panel_bytes(self.width())).map(move |panel| {
-            let (scales, codes) = panel.split_at(codes_at);
-            Panel { scales, codes }
-        })
+        self.bytes.chunks_exact(self.format.panel_bytes(self.width())).map(|bytes| Panel { bytes })
+    }
+
+    /// One vector through all panels: [`STREAMS`] of them side by side, and what is left alone.
+    pub(super) fn side_by_side(
+        &self,
+        out: &mut Block<'_>,
+        several: impl Fn([Panel<'a>; STREAMS]) -> [[f32; PANEL]; STREAMS],
+        alone: impl Fn([Panel<'a>; 1]) -> [[f32; PANEL]; 1],
+    ) {
+        let panel_bytes = self.format.panel_bytes(self.width());
+        let mut rest = out.row(0);
+        let mut groups = self.bytes.chunks_exact(STREAMS * panel_bytes);
+        for group in &mut groups {
+            let panels = std::array::from_fn(|idx| Panel { bytes: &group[idx * panel_bytes..][..panel_bytes] });
+            rest = store(several(panels).as_flattened(), rest);
+        }
+        for bytes in groups.remainder().chunks_exact(panel_bytes) {
+            rest = store(&alone([Panel { bytes }])[0], rest);
+        }
     }
 
     /// One row, as f32. [width]
@@ -142,18 +165,24 @@ impl<'a> Panels<'a> {
         let panel = self.each().nth(row / PANEL).expect("the row is one of the matrix");
         let row = row % PANEL;
         for (block_idx, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-            let scale = scalar::scale(self.format, panel.scales, block_idx, row);
-            let codes = scalar::codes(self.format, panel.codes, block_idx, row);
+            let scale = scalar::scale(self.format, panel, block_idx, row);
+            let codes = scalar::codes(self.format, panel, block_idx, row);
             out.iter_mut().zip(codes).for_each(|(out, code)| *out = f32::from(code) * scale);
         }
     }
 }
 
-/// The two parts of one panel.
+/// One panel.
 #[derive(Clone, Copy)]
 pub(super) struct Panel<'a> {
-    pub(super) scales: &'a [u8], // [n_blocks][16], to the next multiple of 64
-    pub(super) codes: &'a [u8],  // [n_blocks][..][16][4]
+    bytes: &'a [u8],
+}
+
+/// Writes as many sums as there is room for, and gives what is left of the room.
+fn store<'a>(sums: &[f32], out: &'a mut [f32]) -> &'a mut [f32] {
+    let (head, rest) = out.split_at_mut(sums.len().min(out.len()));
+    head.copy_from_slice(&sums[..head.len()]);
+    rest
 }
 
 /// Rows in MXFP4 on their way into a panel.
@@ -165,14 +194,13 @@ pub(crate) struct Mxfp4Source<'a> {
 /// Writes up to sixteen rows as a panel; the rest of it becomes zeros.
 pub(crate) fn pack_mxfp4(rows: &Mxfp4Source<'_>, n_in: usize, panel: &mut [u8]) {
     let n_blocks = n_in / BLOCK;
-    let (scales, codes) = panel.split_at_mut(Format::Mxfp4.codes_at(n_blocks));
-    scales.fill(0);
-    codes.fill(0);
+    panel.fill(0);
     for (idx, (block, &scale)) in rows.blocks.iter().zip(rows.scales).enumerate() {
         let (row, block_idx) = (idx / n_blocks, idx % n_blocks);
+        let (scales_at, codes_at) = Format::Mxfp4.place(block_idx);
         // 255 is no number, and stays none. The smallest, below 2^-126, become nothing.
-        scales[block_idx * PANEL + row] = if scale == u8::MAX { scale } else { scale.saturating_sub(1) };
-        let codes = &mut codes[block_idx * Format::Mxfp4.code_bytes()..][..Format::Mxfp4.code_bytes()];
+        panel[scales_at + row] = if scale == u8::MAX { scale } else { scale.saturating_sub(1) };
+        let codes = &mut panel[codes_at..][..Format::Mxfp4.code_bytes()];
         for column in 0..BLOCK {
             let code = block[column / 2] >> (4 * (column % 2)) & 15;
             let byte = &mut codes[column / 8 * 4 * PANEL + row * 4 + column % 4];
@@ -183,17 +211,15 @@ pub(crate) fn pack_mxfp4(rows: &Mxfp4Source<'_>, n_in: usize, panel: &mut [u8]) 
 
 /// Quantises up to sixteen rows into a panel; the rest of it becomes zeros. `rows`: [at most 16][n_in]
 pub(crate) fn pack_q8(rows: &[f32], n_in: usize, panel: &mut [u8]) {
-    let n_blocks = n_in / BLOCK;
-    let (scales, codes) = panel.split_at_mut(Format::Q8.codes_at(n_blocks));
-    scales.fill(0);
-    codes.fill(0);
+    panel.fill(0);
     for (row, numbers) in rows.chunks_exact(n_in).enumerate() {
         for (block_idx, numbers) in numbers.as_chunks::<BLOCK>().0.iter().enumerate() {
             let largest = numbers.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
             let scale = f16::from_f32(largest / 127.0);
-            scales[(block_idx * PANEL + row) * 2..][..2].copy_from_slice(&scale.to_le_bytes());
+            let (scales_at, codes_at) = Format::Q8.place(block_idx);
+            panel[scales_at + 2 * row..][..2].copy_from_slice(&scale.to_le_bytes());
             let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
-            let codes = &mut codes[block_idx * Format::Q8.code_bytes()..];
+            let codes = &mut panel[codes_at..][..Format::Q8.code_bytes()];
             for (column, x) in numbers.iter().enumerate() {
                 let code = (x * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
                 codes[column / 4 * 4 * PANEL + row * 4 + column % 4] = code.cast_unsigned();

@@ -112,14 +112,15 @@ unsafe fn mxfp4(panel: Panel<'_>, block_idx: usize, quarter: usize) -> ([int8x16
     // SAFETY: by this function's own contract; the table has 16 bytes.
     unsafe {
         let values = vld1q_s8(E2M1_DOUBLED.as_ptr());
-        let packed = panel.codes.as_ptr().add(block_idx * Format::Mxfp4.code_bytes() + 16 * quarter);
+        let (scales_at, codes_at) = Format::Mxfp4.place(block_idx);
+        let packed = panel.bytes.as_ptr().add(codes_at + 16 * quarter);
         let mut weights = [vdupq_n_s8(0); 8];
         for eight in 0..4 {
             let packed = vld1q_u8(packed.add(64 * eight));
             weights[2 * eight] = vqtbl1q_s8(values, vandq_u8(packed, vdupq_n_u8(15)));
             weights[2 * eight + 1] = vqtbl1q_s8(values, vshrq_n_u8::<4>(packed));
         }
-        let scales = panel.scales.as_ptr().add(block_idx * PANEL + 4 * quarter);
+        let scales = panel.bytes.as_ptr().add(scales_at + 4 * quarter);
         let exponents: [u32; 4] = std::array::from_fn(|row| u32::from(scales.add(row).read()) << 23);
         (weights, vreinterpretq_f32_u32(vld1q_u32(exponents.as_ptr())))
     }
@@ -134,12 +135,13 @@ unsafe fn mxfp4(panel: Panel<'_>, block_idx: usize, quarter: usize) -> ([int8x16
 unsafe fn q8(panel: Panel<'_>, block_idx: usize, quarter: usize) -> ([int8x16_t; 8], float32x4_t) {
     // SAFETY: by this function's own contract.
     unsafe {
-        let weights_at = panel.codes.as_ptr().add(block_idx * Format::Q8.code_bytes() + 16 * quarter);
+        let (scales_at, codes_at) = Format::Q8.place(block_idx);
+        let weights_at = panel.bytes.as_ptr().add(codes_at + 16 * quarter);
         let mut weights = [vdupq_n_s8(0); 8];
         for (four, weights) in weights.iter_mut().enumerate() {
             *weights = vld1q_s8(weights_at.add(64 * four).cast());
         }
-        let scales = panel.scales.as_ptr().add((block_idx * PANEL + 4 * quarter) * 2);
+        let scales = panel.bytes.as_ptr().add(scales_at + 8 * quarter);
         let half = |row: usize| f16::from_le_bytes([scales.add(2 * row).read(), scales.add(2 * row + 1).read()]);
         let scales: [f32; 4] = std::array::from_fn(|row| half(row).to_f32());
         (weights, vld1q_f32(scales.as_ptr()))
