@@ -133,6 +133,7 @@ impl Writer<'_> {
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 300,
             sampling: SamplingParams::default(),
+            top_logprobs: None,
             grammar: self.grammar.clone(),
             cancel: Default::default(),
         };

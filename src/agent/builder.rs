@@ -30,6 +30,7 @@ pub struct AgentBuilder {
     project: String,
     effort: ReasoningEffort,
     sampling: SamplingParams,
+    top_logprobs: Option<usize>,
     is_constrained: bool,
     response_format: Option<ResponseFormat>,
     attachments: Option<PathBuf>,
@@ -60,6 +61,7 @@ impl Default for AgentBuilder {
             project: String::new(),
             effort: ReasoningEffort::default(),
             sampling: SamplingParams::default(),
+            top_logprobs: None,
             is_constrained: true,
             response_format: None,
             attachments: None,
@@ -127,6 +129,13 @@ impl AgentBuilder {
     /// How tokens are chosen; greedy unless told otherwise.
     pub fn sampling(mut self, sampling: SamplingParams) -> Self {
         self.sampling = sampling;
+        self
+    }
+
+    /// Has each generation followed by [`Event::Logprobs`](super::Event::Logprobs), with so many of the most probable tokens
+    /// in each place; nobody is told unless told otherwise. See [`Request::top_logprobs`](crate::engine::Request::top_logprobs).
+    pub fn top_logprobs(mut self, n_top: Option<usize>) -> Self {
+        self.top_logprobs = n_top;
         self
     }
 
@@ -222,6 +231,7 @@ impl AgentBuilder {
             journal,
             world: self.world,
             sampling: self.sampling,
+            top_logprobs: self.top_logprobs,
             grammar,
             wants_json,
             limits: self.limits,

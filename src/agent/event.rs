@@ -4,6 +4,7 @@
 //! [`Event::TurnEnded`], last, and every call that started finishes.
 
 use super::Cited;
+use crate::engine::TokenLogprob;
 use crate::tool::Attachment;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub enum Event {
     },
     /// Pages that the answer names, each place once.
     Cited(Vec<Cited>),
+    /// How sure the model was of each token of the generation that has just ended, for who asked for it.
+    Logprobs(Vec<TokenLogprob>),
     /// Something the user should know and nobody has to act on.
     Warning(String),
     /// The turn is over.

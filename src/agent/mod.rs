@@ -49,6 +49,7 @@ pub struct Agent {
     journal: Journal,
     world: World,
     sampling: SamplingParams,
+    top_logprobs: Option<usize>,
     /// What a turn may be; `None` leaves the model free.
     grammar: Option<Arc<TurnGrammar>>,
     /// Whether an answer has to be JSON.

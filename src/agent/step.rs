@@ -51,6 +51,7 @@ impl Agent {
             forbidden: self.encoding.forbidden_tokens(),
             max_tokens,
             sampling: self.sampling,
+            top_logprobs: self.top_logprobs,
             grammar,
             cancel: enough.clone(),
         };
@@ -97,6 +98,9 @@ impl Agent {
         }
         if !cited.is_empty() {
             turn.events.event(Event::Cited(cited));
+        }
+        if !generation.logprobs.is_empty() {
+            turn.events.event(Event::Logprobs(generation.logprobs));
         }
         if let Some(cut) = cut {
             turn.events.event(Event::Warning(match cut {

@@ -3,10 +3,12 @@
 mod bench;
 mod cloud;
 mod pull;
+mod sampling;
 
 pub(super) use bench::{Bench, Measure};
 pub(super) use cloud::{Cloud, Queue, Route};
 pub(super) use pull::Pull;
+use sampling::{Sampling, n_logprobs};
 
 use crate::config::{EngineSettings, Settings};
 use crate::harmony::ReasoningEffort;
@@ -81,6 +83,12 @@ pub(super) struct Run {
     /// Write what happens to stdout as JSON Lines, instead of the answer
     #[arg(long)]
     pub(super) json: bool,
+    /// With --json: tell after each generation how likely each token was, and the N likeliest in its place, at most 20
+    ///
+    /// They are an item of type logprobs: natural logarithms of the model's own probabilities among the tokens that the
+    /// grammar allowed there, before temperature, cuts and penalties. What was `forced` was not chosen and has 0.
+    #[arg(long, value_name = "N", requires = "json", value_parser = n_logprobs)]
+    pub(super) logprobs: Option<usize>,
     /// Write the answer into FILE too, exactly as the model wrote it
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) output_last_message: Option<PathBuf>,
@@ -322,12 +330,8 @@ pub(super) struct Session {
     /// How long the model may think
     #[arg(long, global = true, value_enum)]
     pub(super) reasoning_effort: Option<Effort>,
-    /// 0 always takes the likeliest token, higher is more varied
-    #[arg(long, global = true, value_name = "T", value_parser = temperature)]
-    pub(super) temperature: Option<f32>,
-    /// The same seed and temperature give the same answer
-    #[arg(long, global = true, value_name = "N")]
-    pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) sampling: Sampling,
     /// Stop a turn after this many generations
     #[arg(long, global = true, value_name = "N")]
     pub(super) max_steps: Option<NonZeroUsize>,
@@ -440,8 +444,11 @@ impl Session {
             policy: self.policy.clone(),
             tools: self.tools.clone(),
             reasoning_effort: self.reasoning_effort.map(Effort::resolve),
-            temperature: self.temperature,
-            seed: self.seed,
+            temperature: self.sampling.temperature,
+            top_p: self.sampling.top_p,
+            top_k: self.sampling.top_k,
+            min_p: self.sampling.min_p,
+            seed: self.sampling.seed,
             max_steps: self.max_steps.map(NonZeroUsize::get),
             timeout: self.timeout,
             ephemeral: self.ephemeral,
@@ -457,13 +464,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".into()),
-    }
-}
-
-fn temperature(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
-        _ => Err("write a number from 0 to 2".into()),
     }
 }
 
@@ -536,6 +536,12 @@ mod tests {
             "--temperature NaN",
             "--temperature -1",
             "--temperature 3",
+            "--top-p NaN",
+            "--top-p 1.1",
+            "--min-p -0.1",
+            "--top-k -1",
+            "--logprobs 1",
+            "--json --logprobs 21",
             "--max-steps 0",
             "--seed -1",
             "--seed x",

@@ -7,6 +7,8 @@ use super::report::{Failure, ended};
 use super::screen::Screen;
 use super::terminal;
 use crate::agent::{Answer, CallOutcome, Cited, Event, EventSink, TurnEnd, Usage};
+use crate::engine::{TokenLogprob, TopLogprob};
+use crate::harmony::{Token, special, tokenizer};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -114,6 +116,24 @@ fn citation(Cited { title, url, first_line, last_line, .. }: Cited) -> Value {
     json!({ "title": title, "url": url, "first_line": first_line, "last_line": last_line })
 }
 
+/// What a log-probability of 0 chances is called, for JSON has no infinity: so does OpenAI's API.
+const NEVER: f32 = -9999.0;
+
+/// A token by its text, or by its name where it is one of the format's, and by its id. It may end in the middle of a
+/// character; the id is exact.
+fn probable(token: Token, logprob: f32) -> Value {
+    let text = special::name(token).map_or_else(|| tokenizer::decode_lossy(&[token]), str::to_owned);
+    json!({ "token": text, "id": token, "logprob": logprob.max(NEVER) })
+}
+
+fn logprobs(TokenLogprob { token, logprob, is_forced, top_logprobs }: TokenLogprob) -> Value {
+    let top = top_logprobs.into_iter().map(|TopLogprob { token, logprob }| probable(token, logprob));
+    let mut written = probable(token, logprob);
+    written["forced"] = is_forced.into();
+    written["top_logprobs"] = top.collect();
+    written
+}
+
 impl<W: Write + Send> EventSink for JsonLines<W> {
     fn event(&mut self, event: Event) {
         self.screen.event(event.clone());
@@ -170,6 +190,12 @@ impl<W: Write + Send> EventSink for JsonLines<W> {
                     "n_bytes": file.data.len(), "path": path,
                 });
                 self.item("completed", &made);
+            }
+            Event::Logprobs(tokens) => {
+                let item = self.next_item();
+                let tokens: Value = tokens.into_iter().map(logprobs).collect();
+                let told = json!({ "id": item, "type": "logprobs", "status": "completed", "tokens": tokens });
+                self.item("completed", &told);
             }
             // Not on stdout: nothing has to be done about it, and no item is its own.
             Event::Warning(_) => {}
@@ -239,6 +265,28 @@ mod tests {
                 json!({ "type": "turn.completed", "usage": { "prompt_tokens": 0, "reused_tokens": 0, "generated_tokens": 0, "steps": 0, "calls": 1 } }),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_model_was_sure_of_is_an_item_of_its_own() {
+        let top_logprobs = vec![TopLogprob { token: 0, logprob: -0.5 }, TopLogprob { token: 1, logprob: -1.0 }];
+        let tokens = vec![
+            TokenLogprob { token: special::CHANNEL, logprob: 0.0, is_forced: true, top_logprobs: Vec::new() },
+            TokenLogprob { token: 1, logprob: f32::NEG_INFINITY, is_forced: false, top_logprobs },
+        ];
+        let events = vec![Event::Answer("\"".into()), Event::Logprobs(tokens)];
+        let lines = lines(events, answer(TurnEnd::Answered));
+        let top = json!([
+            { "token": "!", "id": 0, "logprob": -0.5 },
+            { "token": "\"", "id": 1, "logprob": -1.0 },
+        ]);
+        let tokens = json!([
+            { "token": "<|channel|>", "id": 200_005, "logprob": 0.0, "forced": true, "top_logprobs": [] },
+            { "token": "\"", "id": 1, "logprob": -9999.0, "forced": false, "top_logprobs": top },
+        ]);
+        let item = json!({ "id": "item_2", "type": "logprobs", "status": "completed", "tokens": tokens });
+        assert_eq!(lines[1], json!({ "type": "item.completed", "item": item }));
+        assert_eq!(lines[2]["item"]["text"], "\"", "the text goes on");
     }
 
     #[test]

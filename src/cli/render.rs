@@ -26,7 +26,7 @@ impl EventSink for Screen {
             Event::Reasoning(text) => state.stream(Section::Reasoning, &text),
             Event::Preamble(text) => state.stream(Section::Preamble, &text),
             Event::Answer(text) if state.stream => state.stream(Section::Answer, &text),
-            Event::Answer(_) | Event::Cited(_) => {}
+            Event::Answer(_) | Event::Cited(_) | Event::Logprobs(_) => {}
             Event::CallStarted { id, tool, arguments } => {
                 state.end_section();
                 state.spin(&terminal::line(&tool));

@@ -291,7 +291,7 @@ pub(super) fn ended(end: TurnEnd) -> Option<Failure> {
         TurnEnd::Denied => Failure::new(exit::DENIED, "a call that the model needed was not allowed")
             .help("in a terminal you are asked; --approve always or a --policy of your own allow it unasked"),
         TurnEnd::Repetition => Failure::new(exit::LIMIT, "stopped: the model said the same thing again and again")
-            .help("ask in other words, or try another --temperature"),
+            .help("ask in other words, try another --temperature, or `repetition_penalty = 1.1` in config.toml"),
         TurnEnd::StepLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of generations")
             .help("--max-steps allows more"),
         TurnEnd::TokenLimit => Failure::new(exit::LIMIT, "stopped: the turn reached its limit of tokens")

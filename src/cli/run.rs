@@ -21,6 +21,7 @@ pub(super) async fn run(run: &args::Run, flags: &args::Session, screen: &Screen)
     let (mut settings, paths) = session::settings(flags)?;
     let form = run.output_schema.as_deref().map(Form::read).transpose()?;
     settings.output_schema = form.as_ref().map(|form| form.schema.clone());
+    settings.top_logprobs = run.logprobs;
     let mut session = session::open(settings, &paths, flags.approve, screen).await?;
     let agent = &mut session.agent;
     let end = if run.json {

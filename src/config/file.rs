@@ -26,6 +26,18 @@ pub struct Settings {
     pub reasoning_effort: Option<ReasoningEffort>,
     /// 0 is greedy.
     pub temperature: Option<f32>,
+    /// Only the most probable tokens that make up this much are drawn from; 1 keeps all.
+    pub top_p: Option<f32>,
+    /// Only so many of the most probable tokens are drawn from; 0 keeps all.
+    pub top_k: Option<usize>,
+    /// Only tokens at least this probable, relative to the most probable one, are drawn from; 0 keeps all.
+    pub min_p: Option<f32>,
+    /// What was just said becomes less probable; 1 changes nothing.
+    pub repetition_penalty: Option<f32>,
+    /// Whether a loop in the reasoning is left; it is when absent.
+    pub escape_loops: Option<bool>,
+    /// With each token its log-probability and those of so many others.
+    pub top_logprobs: Option<usize>,
     /// For sampling; drawn anew for each session when absent.
     pub seed: Option<u64>,
     /// Generations a turn.
@@ -70,6 +82,11 @@ struct File {
     policy: Option<PathBuf>,
     reasoning_effort: Option<Effort>,
     temperature: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<usize>,
+    min_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    escape_loops: Option<bool>,
     seed: Option<u64>,
     max_steps: Option<usize>,
     /// In seconds.
@@ -109,6 +126,41 @@ impl FolderTable {
     }
 }
 
+impl File {
+    /// The first key whose value makes no sense, and what it may be.
+    fn out_of_range(&self) -> Option<(&'static str, &'static str)> {
+        let values = [
+            ("temperature", self.temperature.is_none_or(|t| (0.0..=2.0).contains(&t)), "from 0 to 2"),
+            ("top_p", self.top_p.is_none_or(|p| (0.0..=1.0).contains(&p)), "from 0 to 1"),
+            ("min_p", self.min_p.is_none_or(|p| (0.0..=1.0).contains(&p)), "from 0 to 1"),
+            ("repetition_penalty", self.repetition_penalty.is_none_or(|p| (1.0..=2.0).contains(&p)), "from 1 to 2"),
+            ("max_steps", self.max_steps != Some(0), "above 0"),
+            ("timeout", self.timeout != Some(0), "above 0"),
+            ("threads", self.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
+            ("context_length", self.context_length != Some(0), "above 0"),
+            ("engine.sessions", self.engine.sessions.is_none_or(|n| (1..=64).contains(&n)), "from 1 to 64"),
+            ("engine.snapshots_gb", self.engine.snapshots_gb.is_none_or(|n| n <= 10_000), "at most 10000"),
+            ("max_declared_tools", self.max_declared_tools.is_none_or(|n| n >= 2), "at least 2"),
+            (
+                "browser.searxng_url",
+                self.browser.searxng_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
+                "a URL such as http://127.0.0.1:8888",
+            ),
+            (
+                "cloud.base_url",
+                self.cloud.base_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
+                "a URL such as https://api.openai.com/v1/",
+            ),
+            (
+                "folder.path",
+                self.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
+                "absolute, or under ~",
+            ),
+        ];
+        values.into_iter().find_map(|(key, makes_sense, range)| (!makes_sense).then_some((key, range)))
+    }
+}
+
 impl Settings {
     /// Fills what is absent from `config.toml`, when there is one. Relative paths in it are relative to its folder.
     pub fn or_file(self, paths: &Paths) -> Result<Self, ConfigError> {
@@ -120,34 +172,8 @@ impl Settings {
         };
         let file: File =
             toml::from_str(&text).map_err(|error| ConfigError::File { path: path.clone(), error: Box::new(error) })?;
-        for (key, makes_sense, range) in [
-            ("temperature", file.temperature.is_none_or(|t| (0.0..=2.0).contains(&t)), "from 0 to 2"),
-            ("max_steps", file.max_steps != Some(0), "above 0"),
-            ("timeout", file.timeout != Some(0), "above 0"),
-            ("threads", file.threads.is_none_or(|n| (1..=1024).contains(&n)), "from 1 to 1024"),
-            ("context_length", file.context_length != Some(0), "above 0"),
-            ("engine.sessions", file.engine.sessions.is_none_or(|n| (1..=64).contains(&n)), "from 1 to 64"),
-            ("engine.snapshots_gb", file.engine.snapshots_gb.is_none_or(|n| n <= 10_000), "at most 10000"),
-            ("max_declared_tools", file.max_declared_tools.is_none_or(|n| n >= 2), "at least 2"),
-            (
-                "browser.searxng_url",
-                file.browser.searxng_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
-                "a URL such as http://127.0.0.1:8888",
-            ),
-            (
-                "cloud.base_url",
-                file.cloud.base_url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok()),
-                "a URL such as https://api.openai.com/v1/",
-            ),
-            (
-                "folder.path",
-                file.folder.iter().all(|folder| folder.path.is_absolute() || folder.path.starts_with("~")),
-                "absolute, or under ~",
-            ),
-        ] {
-            if !makes_sense {
-                return Err(ConfigError::Value { path, key, range });
-            }
+        if let Some((key, range)) = file.out_of_range() {
+            return Err(ConfigError::Value { path, key, range });
         }
         let effort = file.reasoning_effort.map(|effort| match effort {
             Effort::Low => ReasoningEffort::Low,
@@ -167,6 +193,12 @@ impl Settings {
             principal: self.principal,
             reasoning_effort: self.reasoning_effort.or(effort),
             temperature: self.temperature.or(file.temperature),
+            top_p: self.top_p.or(file.top_p),
+            top_k: self.top_k.or(file.top_k),
+            min_p: self.min_p.or(file.min_p),
+            repetition_penalty: self.repetition_penalty.or(file.repetition_penalty),
+            escape_loops: self.escape_loops.or(file.escape_loops),
+            top_logprobs: self.top_logprobs,
             seed: self.seed.or(file.seed),
             max_steps: self.max_steps.or(file.max_steps),
             timeout: self.timeout.or(file.timeout.map(Duration::from_secs)),
@@ -213,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn how_tokens_are_chosen_is_a_setting() {
+        let text = "top_p = 0.9\ntop_k = 40\nmin_p = 0.05\nrepetition_penalty = 1.1\nescape_loops = false";
+        let flags = Settings { top_p: Some(0.5), ..Settings::default() };
+        let expected = Settings {
+            top_p: Some(0.5),
+            top_k: Some(40),
+            min_p: Some(0.05),
+            repetition_penalty: Some(1.1),
+            escape_loops: Some(false),
+            ..with_file("", Settings::default()).unwrap()
+        };
+        assert_eq!(with_file(text, flags).unwrap(), expected);
+    }
+
+    #[test]
     fn names_are_no_paths() {
         let settings = with_file("model = \"stapes\"\npolicy = \"strict\"", Settings::default()).unwrap();
         assert_eq!((settings.model, settings.policy), (Some(Source::Embedded), Some("strict".into())));
@@ -226,9 +273,24 @@ mod tests {
 
     #[test]
     fn values_that_make_no_sense_are_refused() {
-        for line in ["temperature = -3.0", "temperature = nan", "max_steps = 0", "timeout = 0", "threads = 5000"] {
+        for line in [
+            "temperature = -3.0",
+            "temperature = nan",
+            "top_p = 1.01",
+            "top_p = nan",
+            "min_p = -0.1",
+            "repetition_penalty = 0.9",
+            "repetition_penalty = inf",
+            "max_steps = 0",
+            "timeout = 0",
+            "threads = 5000",
+        ] {
             let error = with_file(line, Settings::default()).unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next().unwrap()) && error.contains("must be"), "{error}");
+        }
+        for line in ["top_k = -1", "top_k = 1.5", "top_p = \"1\"", "escape_loops = 1"] {
+            let error = with_file(line, Settings::default()).unwrap_err().to_string();
+            assert!(error.contains("config.toml") && error.contains(line.split(' ').next().unwrap()), "{error}");
         }
         let error = with_file("[browser]\nsearxng_url = \"localhost\"", Settings::default()).unwrap_err().to_string();
         assert!(error.contains("`browser.searxng_url` must be a URL"), "{error}");

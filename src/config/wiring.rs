@@ -80,11 +80,8 @@ pub async fn open(
         .attachments(attachments(&settings, paths))
         .max_declared(settings.max_declared_tools.unwrap_or(MAX_DECLARED))
         .constrained(!settings.no_grammar)
-        .sampling(SamplingParams {
-            temperature: settings.temperature.unwrap_or(0.0),
-            seed: settings.seed.unwrap_or_else(|| world.random.next_u64()),
-            ..SamplingParams::default()
-        });
+        .sampling(sampling(&settings, &world))
+        .top_logprobs(settings.top_logprobs);
     for tool in toolbox.iter() {
         builder = builder.tool(tool.tool().clone());
     }
@@ -388,6 +385,20 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> 
     }
 }
 
+/// Loops are left unless the user wants otherwise: a model that repeats itself is common, and costs minutes.
+fn sampling(settings: &Settings, world: &World) -> SamplingParams {
+    let default = SamplingParams::default();
+    SamplingParams {
+        temperature: settings.temperature.unwrap_or(default.temperature),
+        top_p: settings.top_p.unwrap_or(default.top_p),
+        top_k: settings.top_k.unwrap_or(default.top_k),
+        min_p: settings.min_p.unwrap_or(default.min_p),
+        repetition_penalty: settings.repetition_penalty.unwrap_or(default.repetition_penalty),
+        escape_loops: settings.escape_loops.unwrap_or(true),
+        seed: settings.seed.unwrap_or_else(|| world.random.next_u64()),
+    }
+}
+
 fn limits(settings: &Settings) -> Limits {
     let default = Limits::default();
     Limits {
@@ -419,6 +430,27 @@ mod tests {
                 ["files.read", "cloud.image", "cloud.ask"].map(|id| is_chosen(&id.parse().unwrap(), &settings));
             assert_eq!(chosen, expect, "{words:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_chosen_is_greedy_and_leaves_loops() {
+        let world = World::real();
+        let chosen = sampling(&Settings { seed: Some(3), ..Settings::default() }, &world);
+        assert_eq!(chosen, SamplingParams { escape_loops: true, seed: 3, ..SamplingParams::default() });
+        let (temperature, top_p, top_k, min_p, repetition_penalty) = (0.7, 0.9, 40, 0.1, 1.2);
+        let settings = Settings {
+            temperature: Some(temperature),
+            top_p: Some(top_p),
+            top_k: Some(top_k),
+            min_p: Some(min_p),
+            repetition_penalty: Some(repetition_penalty),
+            escape_loops: Some(false),
+            seed: Some(3),
+            ..Settings::default()
+        };
+        let expected =
+            SamplingParams { temperature, top_p, top_k, min_p, repetition_penalty, escape_loops: false, seed: 3 };
+        assert_eq!(sampling(&settings, &world), expected);
     }
 
     #[tokio::test]

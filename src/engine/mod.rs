@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use constraint::GrammarError;
 pub use cpu::{CpuEngine, Options};
-pub use sampler::SamplingParams;
+pub use sampler::{MAX_TOP_LOGPROBS, SamplingParams, TokenLogprob, TopLogprob};
 pub use scripted::ScriptedEngine;
 
 /// What runs a model.
@@ -72,6 +72,9 @@ pub struct Request {
     pub max_tokens: usize,
     /// How the next token is chosen.
     pub sampling: SamplingParams,
+    /// Asks for the log-probability of each token that is written, and of so many of the most probable ones in its place, at
+    /// most [`MAX_TOP_LOGPROBS`]. `None` asks for none, and costs nothing.
+    pub top_logprobs: Option<usize>,
     /// What may be written; `None` leaves the model free.
     pub grammar: Option<Constrained>,
     /// Checked within a layer's time.
@@ -112,6 +115,8 @@ pub struct Generation {
     pub n_reused: usize,
     /// New tokens that the grammar left no choice about, or whose place had gone on for too long: they were not sampled.
     pub n_forced: usize,
+    /// One for each of the new tokens when the request asked for them and the engine knows them; else none.
+    pub logprobs: Vec<TokenLogprob>,
 }
 
 /// Why a generation ended.

@@ -2,12 +2,23 @@
 //!
 //! What it is not: it holds no random state. The draw for a position is a function of the seed and that position alone,
 //! so that the same seed and the same tokens in give the same tokens out, however the work before was split.
-//! Start at [`Sampler::sample`].
+//! Start at [`Sampler::sample`]; `repetition` has the guards, and [`Row`] the probabilities before all of it.
+
+mod repetition;
+mod row;
+
+pub use row::{MAX_TOP_LOGPROBS, Row, TokenLogprob, TopLogprob};
 
 use crate::harmony::Token;
+use repetition::Guard;
 use std::cmp::Ordering;
 
-/// How the next token is chosen. The filters apply in this order: temperature, `min_p`, `top_k`, `top_p`.
+/// How the next token is chosen. First come the guards, `escape_loops` and `repetition_penalty`, then the filters in this
+/// order: temperature, `min_p`, `top_k`, `top_p`.
+///
+/// The guards look at the message that is being written, if it is words for people: reasoning, a remark or an answer. Names
+/// and arguments in calls, headers, content of a declared type and the tokens of the format they leave alone, and what the
+/// prompt or an earlier message says is no repetition. What a grammar forbids stays forbidden, whatever they say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplingParams {
     /// 0 is greedy.
@@ -18,14 +29,28 @@ pub struct SamplingParams {
     pub top_k: usize,
     /// Relative to the most probable token: 0 keeps all.
     pub min_p: f32,
+    /// Makes each of the message's last 64 tokens less probable, as transformers does: a positive logit is divided by it, a
+    /// negative one multiplied. 1 changes nothing, and neither does what is no positive number.
+    pub repetition_penalty: f32,
+    /// Whether a loop in the reasoning is left: once it ends in one piece of up to 128 tokens again and again, at least three
+    /// times and for 96 tokens, one token comes that is not of that piece. Three times in a generation at most.
+    pub escape_loops: bool,
     /// The same seed and the same tokens in give the same tokens out.
     pub seed: u64,
 }
 
 impl Default for SamplingParams {
-    /// Greedy.
+    /// Greedy, without guards.
     fn default() -> Self {
-        Self { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 0 }
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            escape_loops: false,
+            seed: 0,
+        }
     }
 }
 
@@ -43,9 +68,10 @@ impl Candidate {
     }
 }
 
-/// Chooses tokens; owns the scratch that it needs, so that choosing allocates nothing.
+/// Chooses the tokens of one generation; owns the scratch that it needs, so that choosing allocates nothing.
 pub struct Sampler {
     params: SamplingParams,
+    guard: Guard,
     candidates: Vec<Candidate>, // [<= n_vocab]
 }
 
@@ -53,18 +79,21 @@ impl Sampler {
     /// A sampler for rows of `n_vocab` logits.
     pub fn new(params: SamplingParams, n_vocab: usize) -> Self {
         let greedy = params.temperature <= 0.0;
-        Self { params, candidates: Vec::with_capacity(if greedy { 0 } else { n_vocab }) }
+        let candidates = Vec::with_capacity(if greedy { 0 } else { n_vocab });
+        Self { params, guard: Guard::default(), candidates }
     }
 
-    /// The token at `position` of the transcript. `logits`: `[n_vocab]`; `forbidden`: sorted ids that must not come out.
+    /// The token that follows `transcript`, all tokens before it.
     ///
     /// `None` when every id is forbidden or no logit is a number.
-    pub fn sample(&mut self, logits: &[f32], forbidden: &[Token], position: usize) -> Option<Token> {
+    pub fn sample(&mut self, row: &Row<'_>, transcript: &[Token]) -> Option<Token> {
+        let guarded = self.guard.apply(&self.params, row, transcript);
+        let row = row.with(guarded.unwrap_or(row.logits()));
+        let best_idx = allowed_best(&row)?;
         if self.params.temperature <= 0.0 {
-            return greedy(logits, forbidden);
+            return Some(row.token(best_idx));
         }
-        let best = logits[greedy(logits, forbidden)? as usize];
-        self.collect(logits, forbidden, best);
+        collect(&self.params, &row, row.logits()[best_idx], &mut self.candidates);
         let top_k = self.params.top_k;
         if top_k > 0 && top_k < self.candidates.len() {
             self.candidates.select_nth_unstable_by(top_k - 1, Candidate::order);
@@ -72,25 +101,7 @@ impl Sampler {
             self.candidates.sort_unstable_by(Candidate::order);
         }
         let total = self.nucleus();
-        Some(self.draw(total * uniform(self.params.seed, position as u64)))
-    }
-
-    /// Fills the candidates, in the order of their ids, with their probabilities relative to the best logit's.
-    fn collect(&mut self, logits: &[f32], forbidden: &[Token], best: f32) {
-        let mut forbidden = forbidden.iter().peekable();
-        self.candidates.clear();
-        for (token, &logit) in (0..).zip(logits) {
-            while forbidden.next_if(|&&id| id < token).is_some() {}
-            if forbidden.peek() == Some(&&token) || logit.is_nan() {
-                continue;
-            }
-            // The best token's own weight is 1, also at a temperature so low that the quotient overflows.
-            let weight = if logit == best { 1.0 } else { ((logit - best) / self.params.temperature).exp() };
-            // The best one stays whatever a caller asks of `min_p`.
-            if logit == best || (weight >= self.params.min_p && weight > 0.0) {
-                self.candidates.push(Candidate { weight, token });
-            }
-        }
+        Some(self.draw(total * uniform(self.params.seed, transcript.len() as u64)))
     }
 
     /// Cuts the candidates down to the smallest set that holds `top_p` of the probability; returns what it weighs.
@@ -135,6 +146,24 @@ impl Sampler {
         }
         last
     }
+}
+
+/// Fills the candidates, in the order of their ids, with their probabilities relative to the best logit's.
+fn collect(params: &SamplingParams, row: &Row<'_>, best: f32, candidates: &mut Vec<Candidate>) {
+    candidates.clear();
+    for (token, logit) in row.allowed() {
+        // The best token's own weight is 1, also at a temperature so low that the quotient overflows.
+        let weight = if logit == best { 1.0 } else { ((logit - best) / params.temperature).exp() };
+        // The best one stays whatever a caller asks of `min_p`.
+        if logit == best || (weight >= params.min_p && weight > 0.0) {
+            candidates.push(Candidate { weight, token });
+        }
+    }
+}
+
+/// Where the highest logit of an allowed token is; of equals the lowest.
+fn allowed_best(row: &Row<'_>) -> Option<usize> {
+    greedy(row.logits(), row.forbidden()).map(|idx| idx as usize)
 }
 
 /// The highest logit's id; of equals the lowest.
@@ -190,8 +219,22 @@ fn uniform(seed: u64, position: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    const SOME: SamplingParams = SamplingParams { temperature: 1.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 7 };
+    const SOME: SamplingParams = SamplingParams {
+        temperature: 1.0,
+        top_p: 1.0,
+        top_k: 0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        escape_loops: false,
+        seed: 7,
+    };
+
+    /// What comes at a position of a transcript of no matter what.
+    fn sample(sampler: &mut Sampler, logits: &[f32], forbidden: &[Token], position: usize) -> Option<Token> {
+        sampler.sample(&Row::Whole { logits, forbidden }, &[0; 20_000][..position])
+    }
 
     #[test]
     fn greedy_takes_the_highest_allowed_and_of_equals_the_lowest() {
@@ -206,9 +249,9 @@ mod tests {
         ];
         for (logits, forbidden, expected) in cases {
             let mut sampler = Sampler::new(SamplingParams::default(), logits.len());
-            assert_eq!(sampler.sample(logits, forbidden, 0), expected, "{logits:?} without {forbidden:?}");
+            assert_eq!(sample(&mut sampler, logits, forbidden, 0), expected, "{logits:?} without {forbidden:?}");
             let mut cold = Sampler::new(SamplingParams { temperature: 1e-38, ..SOME }, logits.len());
-            let token = cold.sample(logits, forbidden, 0);
+            let token = sample(&mut cold, logits, forbidden, 0);
             assert_eq!(token.map(|id| logits[id as usize]), expected.map(|id| logits[id as usize]), "nearly cold");
         }
     }
@@ -218,7 +261,7 @@ mod tests {
         let mut sampler = Sampler::new(params, logits.len());
         let mut counts = vec![0; logits.len()];
         for position in 0..20_000 {
-            counts[sampler.sample(logits, forbidden, position).unwrap() as usize] += 1;
+            counts[sample(&mut sampler, logits, forbidden, position).unwrap() as usize] += 1;
         }
         counts
     }
@@ -258,11 +301,77 @@ mod tests {
         let logits: Vec<f32> = (0..100).map(|idx| (idx % 10) as f32 * 0.1).collect();
         let mut forward = Sampler::new(SOME, 100);
         let mut backward = Sampler::new(SOME, 100);
-        let there: Vec<_> = (0..50).map(|position| forward.sample(&logits, &[], position)).collect();
-        let mut back: Vec<_> = (0..50).rev().map(|position| backward.sample(&logits, &[], position)).collect();
+        let there: Vec<_> = (0..50).map(|position| sample(&mut forward, &logits, &[], position)).collect();
+        let mut back: Vec<_> = (0..50).rev().map(|position| sample(&mut backward, &logits, &[], position)).collect();
         back.reverse();
         assert_eq!(there, back);
         let mut other = Sampler::new(SamplingParams { seed: 8, ..SOME }, 100);
-        assert_ne!(there, (0..50).map(|position| other.sample(&logits, &[], position)).collect::<Vec<_>>());
+        assert_ne!(there, (0..50).map(|position| sample(&mut other, &logits, &[], position)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn few_tokens_are_drawn_like_a_whole_row_without_the_others() {
+        let logits: Vec<f32> = (0..100).map(|idx| (idx % 10) as f32 * 0.1).collect();
+        let tokens: Vec<Token> = (0..100).step_by(3).collect();
+        let few: Vec<f32> = tokens.iter().map(|&token| logits[token as usize]).collect();
+        let forbidden: Vec<Token> = (0..100).filter(|id| id % 3 != 0).collect();
+        for params in [SOME, SamplingParams { top_k: 5, repetition_penalty: 3.0, ..SOME }, SamplingParams::default()] {
+            let (mut one, mut other) = (Sampler::new(params, 100), Sampler::new(params, 100));
+            let transcript: Vec<Token> = (0..200).map(|idx| idx * 7 % 100).collect();
+            for n in 0..200 {
+                let token = one.sample(&Row::Few { logits: &few, tokens: &tokens }, &transcript[..n]);
+                let row = Row::Whole { logits: &logits, forbidden: &forbidden };
+                assert_eq!(token, other.sample(&row, &transcript[..n]), "{params:?}");
+            }
+        }
+    }
+
+    /// What a sampler writes that is always given the same row.
+    fn written(params: SamplingParams, logits: &[f32], n: usize) -> Vec<Token> {
+        let mut sampler = Sampler::new(params, logits.len());
+        let mut transcript = Vec::new();
+        for _ in 0..n {
+            let token = sampler.sample(&Row::Whole { logits, forbidden: &[] }, &transcript).unwrap();
+            transcript.push(token);
+        }
+        transcript
+    }
+
+    #[test]
+    fn a_loop_is_left_by_a_penalty_or_an_escape() {
+        let logits = [1.0, 1.9, 1.1, -3.0];
+        let greedy = SamplingParams::default();
+        assert_eq!(written(greedy, &logits, 120), [1; 120]);
+        let penalised = written(SamplingParams { repetition_penalty: 2.0, ..greedy }, &logits, 120);
+        assert_eq!(penalised[..4], [1, 2, 0, 1]);
+        let escaped = written(SamplingParams { escape_loops: true, ..greedy }, &logits, 4 * 97 + 50);
+        let others: Vec<usize> = (0..escaped.len()).filter(|&idx| escaped[idx] != 1).collect();
+        assert_eq!(others, [96, 96 + 97, 96 + 2 * 97], "and not for ever");
+        assert!(others.iter().all(|&idx| escaped[idx] == 2), "by the best of the others");
+    }
+
+    proptest! {
+        #[test]
+        fn a_penalty_of_1_changes_nothing(
+            logits in proptest::collection::vec(-9.0..9.0f32, 2..30), seed in any::<u64>(), temperature in 0.0..2.0f32,
+        ) {
+            let params = SamplingParams { temperature, seed, ..SOME };
+            let with = SamplingParams { repetition_penalty: 1.0, escape_loops: true, ..params };
+            // Less than a loop.
+            prop_assert_eq!(written(params, &logits, 95), written(with, &logits, 95));
+        }
+
+        #[test]
+        fn the_same_tokens_in_give_the_same_out_wherever_a_sampler_begins(
+            logits in proptest::collection::vec(-2.0..2.0f32, 2..30), seed in any::<u64>(), begins_at in 0usize..80,
+        ) {
+            let params = SamplingParams { seed, repetition_penalty: 1.5, escape_loops: true, ..SOME };
+            let whole = written(params, &logits, 80);
+            let mut sampler = Sampler::new(params, logits.len());
+            for n in begins_at..80 {
+                let token = sampler.sample(&Row::Whole { logits: &logits, forbidden: &[] }, &whole[..n]);
+                prop_assert_eq!(token, Some(whole[n]));
+            }
+        }
     }
 }

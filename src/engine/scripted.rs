@@ -1,6 +1,7 @@
 //! An engine that plays back given tokens: for tests, examples and demonstrations, wherever a real one would only be slow.
 //!
 //! What it is not: it reads no prompt and obeys neither `forbidden` list nor grammar; a script may hold what no model should say.
+//! It knows no probabilities.
 //! Start at [`ScriptedEngine::new`]; afterwards [`ScriptedEngine::requests`] tells what the engine was asked.
 
 use super::{Engine, EngineError, Finish, Generation, GrammarError, ModelDescription, Progress, Request};
@@ -112,7 +113,7 @@ impl Engine for ScriptedEngine {
             }
         }
         self.state().cached.extend(&tokens);
-        Ok(Generation { tokens, finish, n_reused, n_forced: 0 })
+        Ok(Generation { tokens, finish, n_reused, n_forced: 0, logprobs: Vec::new() })
     }
 
     /// What is scripted is written, whatever the grammar.
@@ -136,6 +137,7 @@ mod tests {
             forbidden: Vec::new(),
             max_tokens,
             sampling: SamplingParams::default(),
+            top_logprobs: None,
             grammar: None,
             cancel: CancellationToken::new(),
         }
@@ -144,14 +146,17 @@ mod tests {
     #[tokio::test]
     async fn plays_in_order_until_stop_or_limit_and_remembers_what_was_asked() {
         let engine = ScriptedEngine::new(vec![vec![1, 99, 2], vec![3, 4, 5], vec![6]]);
+        let generation = |tokens: &[Token], finish, n_reused| Generation {
+            tokens: tokens.to_vec(),
+            finish,
+            n_reused,
+            n_forced: 0,
+            logprobs: Vec::new(),
+        };
         let cases = [
-            (&[10, 11][..], 9, Generation { tokens: vec![1, 99], finish: Finish::Stop, n_reused: 0, n_forced: 0 }),
-            (
-                &[10, 11, 1, 99, 12],
-                2,
-                Generation { tokens: vec![3, 4], finish: Finish::Length, n_reused: 4, n_forced: 0 },
-            ),
-            (&[10, 11], 9, Generation { tokens: vec![6], finish: Finish::Length, n_reused: 1, n_forced: 0 }),
+            (&[10, 11][..], 9, generation(&[1, 99], Finish::Stop, 0)),
+            (&[10, 11, 1, 99, 12], 2, generation(&[3, 4], Finish::Length, 4)),
+            (&[10, 11], 9, generation(&[6], Finish::Length, 1)),
         ];
         for (prompt, max_tokens, expected) in cases.clone() {
             let mut seen = Vec::new();

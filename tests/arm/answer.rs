@@ -54,6 +54,7 @@ async fn written(checkpoint: Checkpoint) -> Generation {
         forbidden: encoding.forbidden_tokens(),
         max_tokens: 300,
         sampling: SamplingParams::default(),
+        top_logprobs: None,
         grammar: Some(Constrained { grammar: TurnGrammar::new(&[calculator()], &[]).into(), n_written: 0 }),
         cancel: Default::default(),
     };

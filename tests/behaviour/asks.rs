@@ -64,6 +64,33 @@ fn twice_and_gets_the_same_answer() {
 }
 
 #[test]
+fn and_reads_how_sure_the_model_was() {
+    let ran = Home::new().run(&["run", "--json", "--logprobs", "2", "What is 23 * 47?"]).exits(0);
+    let lines = ran.lines();
+    let told = lines.iter().filter(|line| line["item"]["type"] == "logprobs");
+    let told: Vec<_> = told.map(|line| line["item"]["tokens"].as_array().unwrap()).collect();
+    assert_eq!(told.len() as u64, lines[lines.len() - 1]["usage"]["steps"].as_u64().unwrap(), "one a generation");
+    let text = |tokens: &[serde_json::Value]| tokens.iter().filter_map(|t| t["token"].as_str()).collect::<String>();
+    assert!(text(told[0]).ends_with("{\"expression\": \"23 * 47\"}<|call|>"), "{}", text(told[0]));
+    assert!(text(told[1]).contains("<|message|>23 * 47 = 1081."), "{}", text(told[1]));
+    let n_tokens: usize = told.iter().map(|tokens| tokens.len()).sum();
+    assert_eq!(n_tokens as u64, lines[lines.len() - 1]["usage"]["generated_tokens"].as_u64().unwrap());
+    for token in told.iter().copied().flatten() {
+        let top = token["top_logprobs"].as_array().unwrap();
+        let logprob = token["logprob"].as_f64().unwrap();
+        if token["forced"] == true {
+            assert_eq!((logprob, top.len()), (0.0, 0), "{token}");
+        } else {
+            // Greedy, as it is: the likeliest comes first.
+            assert!(logprob <= 0.0 && (1..=2).contains(&top.len()), "{token}");
+            assert_eq!((&top[0]["id"], &top[0]["logprob"]), (&token["id"], &token["logprob"]), "{token}");
+        }
+    }
+    let plain = Home::new().run(&["run", "--json", "What is 23 * 47?"]).exits(0);
+    assert!(!plain.stdout.contains("logprob"), "nobody asked");
+}
+
+#[test]
 fn for_a_note_which_nobody_can_approve() {
     let home = Home::new();
     let ran = home.run(&["run", "Note that the key is under the mat"]).exits(4);

@@ -23,6 +23,25 @@ fn the_embedded_model_over_the_configured_one() {
 }
 
 #[test]
+fn how_tokens_are_drawn() {
+    // At this temperature the embedded model's thoughts go astray, unless only the likeliest token is left.
+    let home = Home::new();
+    let hot = ["run", "--temperature", "2", "--seed", "1", "What is 23 * 47?"];
+    let is_straight = |flags: &[&str]| {
+        let ran = home.run(&[&hot[..], flags].concat()).exits(0);
+        ran.stderr.contains("exactly. I use calc with expression.\n")
+    };
+    assert!(!is_straight(&[]));
+    for flags in [["--top-k", "1"], ["--top-p", "0"], ["--min-p", "1"]] {
+        assert!(is_straight(&flags), "{flags:?}");
+    }
+    for line in ["top_k = 1", "top_p = 0.0", "min_p = 1.0"] {
+        home.write("config/config.toml", line);
+        assert!(is_straight(&[]), "{line}");
+    }
+}
+
+#[test]
 fn a_bundled_policy_by_its_name() {
     let home = Home::new();
     for name in ["default", "offline", "strict", "automation"] {

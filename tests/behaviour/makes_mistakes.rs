@@ -57,6 +57,8 @@ fn with_the_configuration() {
     check(home.run(&["run", "Hello"]), 2, &["config.toml", "modle", "help:"]);
     home.write("config/config.toml", "threads = 0\n");
     check(home.run(&["run", "Hello"]), 2, &["config.toml", "threads", "help:"]);
+    home.write("config/config.toml", "repetition_penalty = 3.0\n");
+    check(home.run(&["run", "Hello"]), 2, &["config.toml", "repetition_penalty", "help:"]);
     std::fs::remove_file(home.path().join("config/config.toml")).unwrap();
     home.write("config/config.toml/file", "");
     check(home.run(&["run", "Hello"]), 2, &["config.toml", "help:"]);

@@ -133,6 +133,7 @@ async fn whole_turns(encoding: &Encoding) -> Result<(), Box<dyn std::error::Erro
             forbidden: encoding.forbidden_tokens(),
             max_tokens: 1_000,
             sampling: SamplingParams::default(),
+            top_logprobs: None,
             grammar: is_held.then(|| Constrained { grammar: grammar.clone(), n_written: 0 }),
             cancel: Default::default(),
         };

@@ -272,6 +272,7 @@ impl Bench {
             forbidden: Vec::new(),
             max_tokens: 1,
             sampling: SamplingParams::default(),
+            top_logprobs: None,
             grammar: None,
             cancel: CancellationToken::new(),
         };

@@ -92,6 +92,7 @@ fn request(grammar: &Arc<TurnGrammar>, seed: u64, max_tokens: usize) -> Request 
         forbidden: encoding.forbidden_tokens(),
         max_tokens,
         sampling: SamplingParams { temperature: 1.0, seed, ..SamplingParams::default() },
+        top_logprobs: None,
         grammar: Some(Constrained { grammar: grammar.clone(), n_written: 0 }),
         cancel: Default::default(),
     }
@@ -172,6 +173,35 @@ async fn a_structured_answer_fits_and_a_budget_is_kept() {
         let answer: Value = serde_json::from_str(parsed(&generation).text().unwrap()).unwrap();
         assert!(jsonschema::is_valid(&schema, &answer), "{answer}");
         assert!(generation.tokens.len() <= budget);
+    }
+}
+
+/// What was forced has no choice and says so; what was chosen shares all that there is with the others that were allowed.
+#[tokio::test]
+async fn log_probabilities_are_those_within_the_grammar() {
+    let engine =
+        CpuEngine::open(checkpoint(5), Options { threads: Some(2), context_length: Some(512), ..Options::default() })
+            .unwrap();
+    let schema = json!({"enum": ["red", "green", "blue"]});
+    let grammar = TurnGrammar::new(&[], &[]).with_response_format(schema);
+    let grammar =
+        Arc::new(TurnGrammar { caps: Caps { n_blocks: 1, analysis: 5, preamble: 5, ..Caps::default() }, ..grammar });
+    for seed in 0..3 {
+        let asked = Request { top_logprobs: Some(20), ..request(&grammar, seed, 40) };
+        let generation = engine.generate(asked, &mut |_| {}).await.unwrap();
+        let forced = generation.logprobs.iter().filter(|found| found.is_forced);
+        assert!(forced.clone().all(|found| found.logprob == 0.0 && found.top_logprobs.is_empty()));
+        assert!(generation.n_forced > 0 && forced.count() == generation.n_forced);
+        let written: Vec<_> = generation.logprobs.iter().map(|found| found.token).collect();
+        assert_eq!(written, generation.tokens);
+        let n_alternatives = |found: &&crate::engine::TokenLogprob| (2..20).contains(&found.top_logprobs.len());
+        for found in generation.logprobs.iter().filter(n_alternatives) {
+            let total: f64 = found.top_logprobs.iter().map(|top| f64::from(top.logprob).exp()).sum();
+            assert!((total - 1.0).abs() < 1e-5, "all that was allowed: {found:?}");
+            let own = found.top_logprobs.iter().find(|top| top.token == found.token).unwrap();
+            assert_eq!(own.logprob, found.logprob);
+        }
+        assert!(generation.logprobs.iter().any(|found| n_alternatives(&found)), "{:?}", generation.logprobs);
     }
 }
 

@@ -7,7 +7,7 @@ use super::kernels::{Kernels, pool::Pool};
 use super::kv_cache::{CacheFormat, KvCache};
 use super::weights::Weights;
 use crate::engine::models::{self, Checkpoint, Preparation};
-use crate::engine::sampler::{Sampler, SamplingParams};
+use crate::engine::sampler::{Row, Sampler, SamplingParams};
 use crate::harmony::Token;
 use safetensors::SafeTensors;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ fn check_opened(name: &str, open: &dyn Fn() -> Checkpoint) {
         let mut sampler = Sampler::new(SamplingParams::default(), model.config.n_vocab);
         for (position, logits) in logits.chunks_exact(model.config.n_vocab).enumerate().skip(golden.n_prompt - 1) {
             let expected = golden.tokens.get(position + 1).copied();
-            let token = sampler.sample(logits, &[], position + 1);
+            let token = sampler.sample(&Row::Whole { logits, forbidden: &[] }, &golden.tokens[..=position]);
             assert!(expected.is_none() || token == expected, "{name} with {kernels:?}: greedy token {position}");
         }
         for (passes, n_threads) in [(&[1][..], 1), (&[1], 2), (&[7, 64, 1, 13], 1), (&[7, 64, 1, 13], 2), (&[64], 3)] {

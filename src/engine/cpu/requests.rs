@@ -24,6 +24,7 @@ fn request(tokens: &[Token], max_tokens: usize) -> Request {
         forbidden: Vec::new(),
         max_tokens,
         sampling: SamplingParams::default(),
+        top_logprobs: None,
         grammar: None,
         cancel: CancellationToken::new(),
     }
@@ -87,7 +88,13 @@ async fn a_generation_ends_at_a_stop_token_a_limit_or_the_end_of_the_context() {
 #[tokio::test]
 async fn sampling_depends_on_seed_and_tokens_and_not_on_how_they_were_read() {
     let Golden { tokens, n_prompt, .. } = golden(NAME);
-    let sampling = SamplingParams { temperature: 1.0, seed: 42, ..SamplingParams::default() };
+    let sampling = SamplingParams {
+        temperature: 1.0,
+        repetition_penalty: 1.3,
+        escape_loops: true,
+        seed: 42,
+        ..SamplingParams::default()
+    };
     let forbidden: Vec<Token> = (0..80).collect();
     let ask = |n_max| Request { sampling, forbidden: forbidden.clone(), ..request(&tokens[..n_prompt], n_max) };
     let one = engine(Options { threads: Some(1), ..Options::default() });
@@ -100,11 +107,40 @@ async fn sampling_depends_on_seed_and_tokens_and_not_on_how_they_were_read() {
     rest.tokens.extend(&parts);
     parts.extend(run(&two, rest).await.tokens);
     assert_eq!(parts, whole);
+    let unpunished = Request { sampling: SamplingParams { repetition_penalty: 1.0, ..sampling }, ..ask(20) };
+    assert_ne!(run(&one, unpunished).await.tokens, whole);
     let other = Request { sampling: SamplingParams { seed: 43, ..sampling }, ..ask(20) };
     assert_ne!(run(&one, other).await.tokens, whole);
     let nothing_left = Request { forbidden: (0..160).collect(), ..request(&tokens[..3], 1) };
     let error = one.generate(nothing_left, &mut |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("every token is forbidden"), "{error}");
+}
+
+/// Against the softmax of what transformers computes.
+#[tokio::test]
+async fn log_probabilities_are_those_of_the_allowed_tokens_before_temperature_and_guards() {
+    let Golden { tokens, n_prompt, logits } = golden(NAME);
+    let engine = engine(Options { cache: Some(CacheFormat::F32), ..Options::default() });
+    let greedy = Request { top_logprobs: Some(3), ..request(&tokens[..n_prompt], 24) };
+    let found = run(&engine, greedy.clone()).await;
+    assert_eq!(found.tokens, tokens[n_prompt..], "asking changes nothing");
+    assert_eq!(found.logprobs.len(), found.tokens.len());
+    for (found, logits) in found.logprobs.iter().zip(logits.chunks_exact(160).skip(n_prompt - 1)) {
+        let probability = |token: Token| f64::from(logits[token as usize]).exp();
+        let total: f64 = (0..160).map(probability).sum();
+        let is_near = |token, logprob: f32| ((probability(token) / total).ln() - f64::from(logprob)).abs() < 1e-3;
+        assert!(is_near(found.token, found.logprob) && !found.is_forced, "{found:?}");
+        assert_eq!((found.top_logprobs.len(), found.top_logprobs[0].token), (3, found.token));
+        assert!(found.top_logprobs.iter().all(|top| is_near(top.token, top.logprob)), "{found:?}");
+    }
+    let sampling = SamplingParams { temperature: 2.0, top_k: 5, repetition_penalty: 2.0, ..SamplingParams::default() };
+    let forbidden: Vec<Token> = (0..80).collect();
+    let odd = run(&engine, Request { sampling, forbidden, max_tokens: 1, ..greedy }).await;
+    let probability = |token: Token| f64::from(logits[160 * (n_prompt - 1) + token as usize]).exp();
+    let expected = (probability(odd.tokens[0]) / (80..160).map(probability).sum::<f64>()).ln();
+    assert!((expected - f64::from(odd.logprobs[0].logprob)).abs() < 1e-3, "{expected}: {odd:?}");
+    assert!(odd.logprobs[0].top_logprobs.iter().all(|top| top.token >= 80), "{odd:?}");
+    assert!(run(&engine, request(&tokens[..n_prompt], 3)).await.logprobs.is_empty(), "nobody asked");
 }
 
 #[tokio::test]
@@ -114,7 +150,8 @@ async fn cancelling_keeps_what_was_made_and_spoils_nothing() {
     let already = request(&tokens[..n_prompt], 24);
     already.cancel.cancel();
     let generation = run(&engine, already).await;
-    assert_eq!(generation, Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused: 0, n_forced: 0 });
+    let (tokens_so_far, logprobs, finish) = (Vec::new(), Vec::new(), Finish::Cancelled);
+    assert_eq!(generation, Generation { tokens: tokens_so_far, finish, n_reused: 0, n_forced: 0, logprobs });
     let during = request(&tokens[..n_prompt], usize::MAX);
     let cancel = during.cancel.clone();
     let mut n_seen = 0;

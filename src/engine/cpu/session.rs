@@ -9,7 +9,7 @@ use super::kernels::pool::Pool;
 use super::kv_cache::{CacheFormat, KvCache};
 use super::snapshots::{Snapshots, WORTH_KEEPING};
 use crate::engine::constraint::{Allowed, Constraint, Next};
-use crate::engine::sampler::Sampler;
+use crate::engine::sampler::{Row, Sampler, TokenLogprob};
 use crate::engine::{EngineError, Finish, Generation, Progress, Request};
 use crate::harmony::Token;
 use std::thread::JoinHandle;
@@ -91,7 +91,8 @@ impl Session {
             context_length: self.context_length,
             is_cancelled,
         };
-        let mut generation = Generation { tokens: Vec::new(), finish: Finish::Cancelled, n_reused, n_forced: 0 };
+        let (tokens, logprobs, finish) = (Vec::new(), Vec::new(), Finish::Cancelled);
+        let mut generation = Generation { tokens, finish, n_reused, n_forced: 0, logprobs };
         if let Ok(last_idx) = turn.prefill(request, n_reused, report) {
             turn.decode(request, constraint, last_idx, &mut generation, report)?;
         }
@@ -115,6 +116,26 @@ fn keep_conversation(snapshots: &Snapshots, cache: &KvCache) -> Option<JoinHandl
     let n = cache.lasting();
     let is_much = n > 2 * WORTH_KEEPING && !snapshots.holds_most(&cache.tokens()[..n]);
     is_much.then(|| snapshots.keep(cache, n)).flatten()
+}
+
+/// A token that the sampler chose.
+struct Sampled {
+    token: Token,
+    /// Where the request asks for it.
+    logprob: Option<TokenLogprob>,
+}
+
+impl Generation {
+    /// Takes the next token: the sampled one, or one that was not sampled.
+    fn push(&mut self, token: Token, sampled: Option<Sampled>, wants_logprobs: bool) {
+        let is_forced = sampled.is_none();
+        self.tokens.push(token);
+        self.n_forced += usize::from(is_forced);
+        if wants_logprobs {
+            let logprob = sampled.and_then(|sampled| sampled.logprob);
+            self.logprobs.push(logprob.unwrap_or_else(|| TokenLogprob::forced(token)));
+        }
+    }
 }
 
 /// One request on its way.
@@ -207,25 +228,25 @@ impl Turn<'_> {
                     return Ok(());
                 }
             };
-            generation.n_forced += forced.len().min(n_left);
-            let mut new = forced;
+            let (mut new, mut sampled) = (forced, None);
             if new.is_empty() {
                 match self.read(&mut unread) {
                     Ok(Some(read)) => last_idx = read,
                     Ok(None) => {}
                     Err(Cancelled) => return Ok(()),
                 }
-                let position = request.tokens.len() + generation.tokens.len();
-                let sampled = self.sample(&mut sampler, request, allowed, last_idx, position)?;
-                new.push(match &mut constraint {
-                    None => sampled,
-                    Some(constraint) => constraint.settle(sampled, n_left)?,
-                });
+                let chosen = self.sample(&mut sampler, request, allowed, last_idx)?;
+                let settled = match &mut constraint {
+                    None => chosen.token,
+                    Some(constraint) => constraint.settle(chosen.token, n_left)?,
+                };
+                new.push(settled);
+                sampled = Some(chosen).filter(|chosen| chosen.token == settled);
             } else if let Some(constraint) = &mut constraint {
                 constraint.follow(&new)?;
             }
             for token in new.into_iter().take(n_left) {
-                generation.tokens.push(token);
+                generation.push(token, sampled.take(), request.top_logprobs.is_some());
                 unread.push(token);
                 report(Progress::Token(token));
                 if request.stop.contains(&token) {
@@ -248,30 +269,31 @@ impl Turn<'_> {
     }
 
     /// The next token after `last_idx` of the last pass, among `allowed` or else among all but the request's forbidden ones.
+    /// All tokens before it have been read.
     fn sample(
         &mut self,
         sampler: &mut Sampler,
         request: &Request,
         allowed: Option<Allowed<'_>>,
         last_idx: usize,
-        position: usize,
-    ) -> Result<Token, EngineError> {
-        let token = match allowed {
-            None => {
-                let logits = self.model.logits(last_idx, self.state, self.pool);
-                sampler.sample(logits, &request.forbidden, position)
-            }
+    ) -> Result<Sampled, EngineError> {
+        let ids: Vec<Token>; // the few that are allowed, or the few that are not
+        let row = match allowed {
             Some(allowed) if allowed.n_tokens() <= N_FEW => {
-                let tokens: Vec<Token> = allowed.iter().collect();
-                let logits = self.model.logits_of(&tokens, last_idx, self.state, self.pool);
-                sampler.sample(logits, &[], position).map(|idx| tokens[idx as usize])
+                ids = allowed.iter().collect();
+                Row::Few { logits: self.model.logits_of(&ids, last_idx, self.state, self.pool), tokens: &ids }
             }
             Some(allowed) => {
-                let forbidden: Vec<Token> = allowed.others(self.model.config.n_vocab).collect();
-                let logits = self.model.logits(last_idx, self.state, self.pool);
-                sampler.sample(logits, &forbidden, position)
+                ids = allowed.others(self.model.config.n_vocab).collect();
+                Row::Whole { logits: self.model.logits(last_idx, self.state, self.pool), forbidden: &ids }
+            }
+            None => {
+                Row::Whole { logits: self.model.logits(last_idx, self.state, self.pool), forbidden: &request.forbidden }
             }
         };
-        token.ok_or_else(|| EngineError::Stopped("every token is forbidden, or the weights are no numbers".into()))
+        let token = sampler.sample(&row, self.cache.tokens());
+        let token = token
+            .ok_or_else(|| EngineError::Stopped("every token is forbidden, or the weights are no numbers".into()))?;
+        Ok(Sampled { token, logprob: request.top_logprobs.map(|n_top| row.logprob(token, n_top)) })
     }
 }
