@@ -281,7 +281,7 @@ pub(super) enum Models {
     /// Its licence and its size are shown first. What broke off is taken up by the same command. HF_TOKEN says who asks, where
     /// a repository wants to know.
     Pull(Pull),
-    /// List the models on this machine: pulled ones, and those of Hugging Face's cache, LM Studio and Ollama
+    /// List the models on this machine: pulled ones, those of Hugging Face's cache, LM Studio and Ollama, and what was prepared
     List {
         /// As JSON
         #[arg(long)]
@@ -302,9 +302,9 @@ pub(super) enum Models {
         #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
         checkpoint: Option<PathBuf>,
     },
-    /// Remove a model that was pulled, and what was prepared of it; those of other programs are theirs to remove
+    /// Remove a model that was pulled, with what was prepared of it; of another program's only what was prepared
     Remove {
-        /// As `list` names it
+        /// As `list` names it, or what was prepared of it
         name: String,
         /// Do not ask
         #[arg(short, long)]
@@ -327,6 +327,9 @@ pub(super) struct Session {
     /// Compute with the checkpoint's own numbers, as it lies, slowly; for checking
     #[arg(long, global = true)]
     pub(super) exact: bool,
+    /// Take little memory: 8,192 tokens of context in int8 and one conversation, where config.toml says nothing else
+    #[arg(long, global = true)]
+    pub(super) low_memory: bool,
     /// How long the model may think
     #[arg(long, global = true, value_enum)]
     pub(super) reasoning_effort: Option<Effort>,
@@ -454,7 +457,11 @@ impl Session {
             ephemeral: self.ephemeral,
             offline: self.offline,
             no_grammar: self.no_grammar,
-            engine: EngineSettings { exact: self.exact.then_some(true), ..EngineSettings::default() },
+            engine: EngineSettings {
+                exact: self.exact.then_some(true),
+                low_memory: self.low_memory.then_some(true),
+                ..EngineSettings::default()
+            },
             ..Settings::default()
         }
     }

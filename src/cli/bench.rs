@@ -24,7 +24,9 @@ pub(super) async fn bench(command: &args::Bench, flags: &args::Session, screen: 
         settings.model = Some(models::Source::Random);
     }
     if command.remove {
-        let removed = models::remove_prepared(models::RANDOM, &paths.prepared())?;
+        let forms = models::prepared_forms(&paths.prepared()).into_iter();
+        let random = forms.filter(|form| form.is_called(models::RANDOM));
+        let removed: u64 = random.map(|form| form.remove()).sum::<Result<_, _>>()?;
         writeln!(std::io::stdout(), "removed {}", amount(removed))?;
         return Ok(());
     }

@@ -4,6 +4,7 @@ use super::report::{Failure, exit};
 use super::{args, session, terminal};
 use crate::config::{self, CloudAccess, ConfigError, McpServers, Paths, Settings};
 use crate::delegate::catalogue::Catalogue;
+use crate::engine::cpu::HugePages;
 use crate::engine::models::Inspection;
 use crate::journal::{SqliteStore, Store};
 use std::fmt::Display;
@@ -18,6 +19,12 @@ pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
     let paths = Paths::from_environment()?;
     for (what, folder) in [("data", &paths.data), ("state", &paths.state), ("cache", &paths.cache)] {
         findings.record(what, writable(folder))?;
+    }
+    if let Some(pages) = HugePages::of_this_machine() {
+        match pages.advice() {
+            Some(advice) => findings.line("odd", "pages", advice)?,
+            None => findings.good("pages", &format!("transparent huge pages: {}", pages.as_str()))?,
+        }
     }
     match session::settings(flags) {
         Ok((settings, paths)) => {
@@ -34,7 +41,7 @@ pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
 }
 
 async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> io::Result<()> {
-    match inspection(settings) {
+    match inspection(settings, paths) {
         Ok(inspection) => {
             match inspection.is_complete() {
                 true => findings.good("model", &inspection.summary())?,
@@ -77,8 +84,9 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
     )
 }
 
-fn inspection(settings: &Settings) -> Result<Inspection, ConfigError> {
-    Ok(Inspection::of(settings.model.clone().unwrap_or_default().open()?))
+fn inspection(settings: &Settings, paths: &Paths) -> Result<Inspection, ConfigError> {
+    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
+    Ok(Inspection::of(checkpoint, config::options(settings, paths)))
 }
 
 /// The MCP servers by name. They are not started.

@@ -1,15 +1,17 @@
-//! `ossicle models`: what there is on this machine, checkpoints described, and what Ossicle stored removed.
+//! `ossicle models`: what there is on this machine, checkpoints described and prepared.
 //!
-//! What it is not: it changes nothing that another program stored, and says whose it is instead.
-//! Start at [`models`].
+//! What it is not: it changes nothing that another program stored; `remove` says whose that is. Start at [`models`].
 
-use super::add::agreed;
+mod remove;
+
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
 use crate::config::{self, Paths};
-use crate::engine::cpu;
-use crate::engine::models::{self, Found, Inspection, LoadError, Origin, Source, amount, called, found};
+use crate::engine::cpu::{self, Options};
+use crate::engine::models::{
+    self, Found, Inspection, LoadError, Origin, Original, PreparedForm, Source, amount, found,
+};
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -20,10 +22,10 @@ pub(super) async fn models(command: &args::Models, flags: &args::Session, screen
     let places = paths.places();
     match command {
         args::Models::Inspect { checkpoint } => match checkpoint.as_ref().or(flags.model.as_ref()) {
-            Some(word) => inspect(&Source::find(word, Path::new(""), &places)?),
-            None => inspect(&Source::default()),
+            Some(word) => inspect(&Source::find(word, Path::new(""), &places)?, flags),
+            None => inspect(&Source::default(), flags),
         },
-        args::Models::List { json } => list(&found(&places), *json, screen),
+        args::Models::List { json } => list(&found(&places), &models::prepared_forms(&paths.prepared()), *json, screen),
         args::Models::Prepare { checkpoint, verify } => {
             let flags = args::Session { model: checkpoint.clone().or(flags.model.clone()), ..flags.clone() };
             let (verify, screen) = (*verify, screen.clone());
@@ -31,7 +33,7 @@ pub(super) async fn models(command: &args::Models, flags: &args::Session, screen
                 .await
                 .map_err(config::ConfigError::from)?
         }
-        args::Models::Remove { name, yes } => remove(name, *yes, &paths, screen),
+        args::Models::Remove { name, yes } => remove::remove(name, *yes, &paths, screen),
         args::Models::Pull(_) => unreachable!("it has a file of its own"),
     }
 }
@@ -81,8 +83,9 @@ fn prepare(flags: &args::Session, verify: bool, screen: &Screen) -> Result<(), F
 }
 
 /// Prints what is in the model. A checkpoint with faults is described, and is a failure.
-fn inspect(source: &Source) -> Result<(), Failure> {
-    let inspection = Inspection::of(source.open()?);
+fn inspect(source: &Source, flags: &args::Session) -> Result<(), Failure> {
+    let options = Options { low_memory: flags.low_memory, ..Options::default() };
+    let inspection = Inspection::of(source.open()?, options);
     write!(io::stdout(), "{}", terminal::block(&inspection.to_string()))?;
     if inspection.is_complete() {
         return Ok(());
@@ -90,22 +93,31 @@ fn inspect(source: &Source) -> Result<(), Failure> {
     Err(Failure::new(exit::NO_MODEL, "the checkpoint is not complete").help("download it again"))
 }
 
-/// Prints the models that can be named with --model.
-fn list(models: &[Found], as_json: bool, screen: &Screen) -> Result<(), Failure> {
+/// Prints the models that can be named with --model, and what was prepared.
+fn list(models: &[Found], forms: &[PreparedForm], as_json: bool, screen: &Screen) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
+    let forms: Vec<_> = forms.iter().map(|form| (form, fault(form.is_whole, form.original()))).collect();
     if as_json {
-        let models: Vec<_> = models.iter().map(described).collect();
-        writeln!(out, "{}", terminal::json(&format!("{:#}", json!(models))))?;
+        let prepared = forms.iter().map(|(form, fault)| described_form(form, *fault));
+        let all: Vec<_> = models.iter().map(described).chain(prepared).collect();
+        writeln!(out, "{}", terminal::json(&format!("{:#}", json!(all))))?;
         return Ok(());
     }
-    write!(out, "{}", table(models))?;
+    write!(out, "{}", table(models, &forms))?;
     let embedded = "stapes, the demonstration model inside the program, is always there";
     screen.say(Ink::Dim, if models.is_empty() { NOTHING } else { embedded });
+    if !forms.is_empty() {
+        screen
+            .say(Ink::Dim, "what is prepared can go: `ossicle models remove NAME`; where it is needed it is made anew");
+    }
     Ok(())
 }
 
 const NOTHING: &str =
     "no gpt-oss was found: neither pulled, nor in Hugging Face's cache, nor LM Studio's, nor Ollama's";
+
+/// What a prepared form is stored in, beside the formats of models.
+const PREPARED: &str = "prepared";
 
 fn described(model: &Found) -> serde_json::Value {
     json!({
@@ -118,76 +130,53 @@ fn described(model: &Found) -> serde_json::Value {
     })
 }
 
-/// A line for each model, and below it why it cannot be used where it cannot.
-fn table(models: &[Found]) -> String {
-    let names: Vec<_> = models.iter().map(|model| terminal::line(&model.name)).collect();
-    let width = names.iter().map(|name| console::measure_text_width(name)).max().unwrap_or_default();
+fn described_form(form: &PreparedForm, fault: Option<&str>) -> serde_json::Value {
+    json!({
+        "name": form.name,
+        "path": form.path.display().to_string(),
+        "origin": Origin::Ossicle.to_string(),
+        "format": PREPARED,
+        "bytes": form.n_bytes,
+        "fault": fault,
+        "of": form.of.as_ref().map(|of| of.display().to_string()),
+    })
+}
+
+/// Why nothing uses a form, or not yet.
+fn fault(is_whole: bool, original: Original) -> Option<&'static str> {
+    match original {
+        Original::There if is_whole => None,
+        Original::There => Some("it was not finished, and `ossicle models prepare` goes on with it"),
+        Original::Changed => Some("the model has changed since, and nothing uses this"),
+        Original::Gone => Some("the model is not there"),
+        Original::Unknown if !is_whole => Some("it was not finished, and of which model it is was not noted"),
+        Original::Unknown => Some("of which model it is will be noted when that is next used"),
+    }
+}
+
+/// A line for each, and below it why it cannot be used where it cannot; below a form also of what it is one.
+fn table(models: &[Found], forms: &[(&PreparedForm, Option<&str>)]) -> String {
+    let of_model = |model: &Found| {
+        let below = model.fault.clone();
+        (terminal::line(&model.name).into_owned(), model.origin, model.format.to_string(), model.n_bytes, below)
+    };
+    let of_form = |(form, fault): &(&PreparedForm, Option<&str>)| {
+        let of = form.of.as_ref().map(|of| format!("of {}", of.display()));
+        let below = [of.as_deref(), *fault].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        (terminal::line(&form.name).into_owned(), Origin::Ossicle, PREPARED.to_owned(), form.n_bytes, Some(below))
+    };
+    let rows: Vec<_> = models.iter().map(of_model).chain(forms.iter().map(of_form)).collect();
+    let width = rows.iter().map(|(name, ..)| console::measure_text_width(name)).max().unwrap_or_default();
     let mut text = String::new();
-    for (model, name) in models.iter().zip(names) {
-        let size = if model.n_bytes > 0 { amount(model.n_bytes) } else { "-".into() };
+    for (name, origin, format, n_bytes, below) in rows {
+        let size = if n_bytes > 0 { amount(n_bytes) } else { "-".into() };
         let name = console::pad_str(&name, width, console::Alignment::Left, None);
-        text += &format!("{name}  {:<12}  {:<11}  {size:>10}\n", model.origin, model.format);
-        if let Some(fault) = &model.fault {
-            text += &format!("    {}\n", terminal::line(fault));
+        text += &format!("{name}  {origin:<12}  {format:<11}  {size:>10}\n");
+        if let Some(below) = below {
+            text += &format!("    {}\n", terminal::line(&below));
         }
     }
     text
-}
-
-/// Removes a model that Ossicle stored. Who stored another is named, and nothing is done.
-fn remove(name: &str, is_agreed: bool, paths: &Paths, screen: &Screen) -> Result<(), Failure> {
-    let places = paths.places();
-    let models = found(&places);
-    let model = removable(&models, name)?;
-    let folder = if model.path.is_dir() { &model.path } else { model.path.parent().unwrap_or(&places.own) };
-    // Only a folder of the store itself: what a link in it leads to is not ours.
-    let is_ours = folder.parent() == Some(&places.own);
-    if !is_ours || folder.is_symlink() {
-        return Err(Failure::usage(format!("{} is not a folder that Ossicle made", folder.display()))
-            .help("if it is a link of yours, remove it yourself"));
-    }
-    if let Some(other) = models.iter().find(|other| other.path != model.path && other.path.starts_with(folder)) {
-        return Err(Failure::usage(format!("{} lies in the same folder, {}", other.name, folder.display()))
-            .help("remove the file that you mean yourself"));
-    }
-    let (shown, size) = (folder.display().to_string(), amount(model.n_bytes));
-    if !is_agreed && !agreed(&format!("Remove {} ({size})?", terminal::line(&shown)), screen)? {
-        screen.say(Ink::Dim, "nothing was removed");
-        return Ok(());
-    }
-    for name in [folder.file_name(), model.path.file_stem()].into_iter().flatten() {
-        models::remove_prepared(&name.to_string_lossy(), &paths.prepared())?;
-    }
-    fs::remove_dir_all(folder)
-        .map_err(|error| Failure::new(exit::FAILURE, format!("{shown} could not be removed: {error}")))?;
-    screen.say(Ink::Green, &format!("removed {}", terminal::line(&model.name)));
-    Ok(())
-}
-
-/// The model of this name that Ossicle stored.
-fn removable<'a>(models: &'a [Found], name: &str) -> Result<&'a Found, Failure> {
-    let named = called(models, name);
-    let (own, others): (Vec<&Found>, Vec<_>) = named.into_iter().partition(|model| model.origin == Origin::Ossicle);
-    if let [model] = own[..] {
-        return Ok(model);
-    }
-    if !own.is_empty() {
-        let names: Vec<_> = own.iter().map(|model| model.name.as_str()).collect();
-        return Err(Failure::usage(format!("{name} stands for {} models", own.len()))
-            .help(format!("name one of {}", names.join(", "))));
-    }
-    let Some(model) = others.first() else {
-        return Err(
-            Failure::usage(format!("there is no model {name}")).help("`ossicle models list` names those there are")
-        );
-    };
-    let whose = match model.origin {
-        Origin::Ollama => format!("`ollama rm {}` does", model.name),
-        Origin::HuggingFace => "`hf cache` of Hugging Face's command line does".into(),
-        Origin::LmStudio | Origin::Ossicle => "LM Studio does, under My Models".into(),
-    };
-    let problem = format!("{}, which {} stored, is not Ossicle's to remove", model.name, model.origin);
-    Err(Failure::usage(problem).help(whose))
 }
 
 #[cfg(test)]
@@ -205,51 +194,28 @@ mod tests {
     fn a_model_is_a_line_and_its_fault_another() {
         let broken = Found { n_bytes: 0, fault: Some("cut\nshort".into()), ..model("東京/x", Origin::HuggingFace) };
         assert_eq!(
-            table(&[model("gpt-oss:20b", Origin::Ollama), broken]),
+            table(&[model("gpt-oss:20b", Origin::Ollama), broken], &[]),
             "gpt-oss:20b  Ollama        GGUF           13.0 GiB\n\
              東京/x       Hugging Face  GGUF                  -\n    cut\\nshort\n"
         );
-        assert_eq!(table(&[]), "");
+        assert_eq!(table(&[], &[]), "");
     }
 
     #[test]
-    fn only_what_ossicle_stored_is_removed() {
-        let models = [
-            model("a/x", Origin::Ossicle),
-            model("a/x", Origin::HuggingFace),
-            model("b/y", Origin::Ossicle),
-            model("c/y", Origin::Ossicle),
-            model("d/z", Origin::LmStudio),
-            model("e/h", Origin::HuggingFace),
-            model("o:1", Origin::Ollama),
-        ];
-        assert_eq!(removable(&models, "x").ok(), Some(&models[0]));
-        for (name, words) in [
-            ("y", "y stands for 2 models"),
-            ("z", "d/z, which LM Studio stored, is not Ossicle's to remove"),
-            ("h", "e/h, which Hugging Face stored"),
-            ("o:1", "o:1, which Ollama stored"),
-            ("q", "there is no model q"),
-            ("stapes", "there is no model stapes"),
+    fn a_prepared_form_says_of_what_it_is_one_and_why_nothing_uses_it() {
+        let name = "gpt-oss-20b-0123456789abcdef";
+        let path = PathBuf::from("/c").join(name).with_extension("weights");
+        let form = PreparedForm { name: name.into(), path, n_bytes: 12 << 30, of: Some("/m/x".into()), is_whole: true };
+        let unknown = PreparedForm { of: None, ..form.clone() };
+        for (form, original, below) in [
+            (&form, Original::There, "of /m/x"),
+            (&form, Original::Gone, "of /m/x: the model is not there"),
+            (&form, Original::Changed, "of /m/x: the model has changed since, and nothing uses this"),
+            (&unknown, Original::Unknown, "of which model it is will be noted when that is next used"),
         ] {
-            let message = removable(&models, name).unwrap_err().to_string();
-            assert!(message.contains(words), "{words:?} is not in: {message}");
+            let expected = format!("{name}  Ossicle       prepared       12.0 GiB\n    {below}\n");
+            assert_eq!(table(&[], &[(form, fault(true, original))]), expected);
         }
-    }
-
-    #[test]
-    fn a_folder_of_ours_goes_and_a_link_in_its_place_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let [config, data, state, cache] = ["config", "data", "state", "cache"].map(|name| folder.path().join(name));
-        let paths = Paths { config, data, state, cache };
-        let ours = paths.models().join("a--b");
-        fs::create_dir_all(&ours).unwrap();
-        remove("a/b", true, &paths, &Screen::of_process()).unwrap();
-        assert!(!ours.exists() && paths.models().exists());
-        let elsewhere = folder.path().join("elsewhere");
-        fs::create_dir_all(&elsewhere).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, &ours).unwrap();
-        let message = remove("a/b", true, &paths, &Screen::of_process()).unwrap_err().to_string();
-        assert!(message.contains("is not a folder that Ossicle made") && elsewhere.exists(), "{message}");
+        assert!(fault(false, Original::There).unwrap().contains("goes on with it"));
     }
 }

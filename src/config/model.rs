@@ -4,7 +4,7 @@
 
 use super::{ConfigError, Paths, Settings};
 use crate::engine::CpuEngine;
-use crate::engine::cpu::{CacheFormat, Options, SnapshotStore};
+use crate::engine::cpu::{CacheFormat, HugePages, Options, SnapshotStore};
 use crate::engine::models::{self, Checkpoint, Preparation, Source};
 use crate::world::SystemClock;
 use serde::Deserialize;
@@ -12,6 +12,12 @@ use std::sync::Arc;
 
 /// Bytes that snapshots take together unless told otherwise.
 const SNAPSHOT_BYTES: u64 = 4 << 30;
+
+/// Bytes of the disk that snapshots leave to others.
+const LEAST_FREE: u64 = 1 << 30;
+
+/// A model of so many bytes is large: how its memory is paged makes a difference.
+const LARGE: u64 = 1 << 30;
 
 /// The part of `config.toml` about the engine.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -25,6 +31,8 @@ pub struct EngineSettings {
     pub experts: Option<Experts>,
     /// Conversations in memory.
     pub sessions: Option<usize>,
+    /// Take little memory, where nothing else is said: a short context in int8, one conversation, smaller passes.
+    pub low_memory: Option<bool>,
     /// Gigabytes of disk for what was read already; 0 keeps nothing.
     pub snapshots_gb: Option<u64>,
 }
@@ -37,6 +45,7 @@ impl EngineSettings {
             cache: self.cache.or(file.cache),
             experts: self.experts.or(file.experts),
             sessions: self.sessions.or(file.sessions),
+            low_memory: self.low_memory.or(file.low_memory),
             snapshots_gb: self.snapshots_gb.or(file.snapshots_gb),
         }
     }
@@ -126,7 +135,13 @@ pub fn options(settings: &Settings, paths: &Paths) -> Options {
             CacheChoice::Int8 => CacheFormat::Int8,
         }),
         n_sessions: settings.engine.sessions,
-        snapshots: keeps.then(|| SnapshotStore { folder: paths.snapshots(), most_bytes, clock }),
+        low_memory: settings.engine.low_memory == Some(true),
+        snapshots: keeps.then(|| SnapshotStore {
+            folder: paths.snapshots(),
+            most_bytes,
+            least_free: LEAST_FREE,
+            clock,
+        }),
     }
 }
 
@@ -138,4 +153,27 @@ pub(super) fn engine(settings: &Settings, paths: &Paths, preparing: &Preparing) 
     }
     let checkpoint = checkpoint(settings, paths, preparing)?;
     Ok(CpuEngine::open(checkpoint, options(settings, paths))?)
+}
+
+/// What is to be said of the machine's memory before a model of so many bytes is used.
+pub(super) fn memory_warning(n_bytes: u64, pages: Option<HugePages>) -> Option<String> {
+    let advice = pages.filter(|_| n_bytes > LARGE)?.advice()?;
+    Some(advice.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_model_without_huge_pages_is_warned_of() {
+        for (n_bytes, pages, is_warned) in [
+            (13 << 30, Some(HugePages::Never), true),
+            (13 << 30, Some(HugePages::Madvise), false),
+            (13 << 30, None, false),
+            (LARGE, Some(HugePages::Never), false),
+        ] {
+            assert_eq!(memory_warning(n_bytes, pages).is_some(), is_warned, "{n_bytes}, {pages:?}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::agent::cloud::{Cloud, LONGEST};
 use crate::agent::{Agent, AgentError, Caller, DEVELOPER_TEMPLATE, Limits, MAX_DECLARED, render_developer};
 use crate::egress::Egress;
 use crate::engine::constraint;
+use crate::engine::cpu::HugePages;
 use crate::engine::models::Source;
 use crate::engine::{Engine, SamplingParams};
 use crate::harmony::{ResponseFormat, tokenizer};
@@ -34,7 +35,7 @@ pub struct Opened {
     /// As the settings want it.
     pub agent: Agent,
     /// What looks like a mistake and stops nothing: a rule of the policy that names no tool and so protects nothing, a tool
-    /// package that cannot be used.
+    /// package that cannot be used, a system that makes a large model slow.
     pub warnings: Vec<String>,
     /// The MCP servers behind some of its tools. Dropped, they are killed; closed, they may say goodbye.
     pub servers: Connected,
@@ -66,7 +67,7 @@ pub async fn open(
     let (cloud, problem) = hosted(&settings, paths, &world, egress.as_ref(), &policy, &journal).await?;
     let (toolbox, mut problems) = tools(&world, egress, &settings, paths, &mut servers, cloud.clone())?;
     problems.extend(problem);
-    let warnings = warnings(&policy, &toolbox, problems);
+    let mut warnings = warnings(&policy, &toolbox, problems);
     let max_call_time = longest_call(&settings, &servers, cloud.is_some());
     let mut builder = Agent::builder()
         .template(template(paths)?)
@@ -90,6 +91,7 @@ pub async fn open(
     }
     loading_vocabulary.await?;
     let engine: Arc<dyn Engine> = Arc::new(loading_engine.await??);
+    warnings.extend(model::memory_warning(engine.description().n_bytes, HugePages::of_this_machine()));
     Ok(Opened { agent: builder.engine(engine).build().await?, warnings, servers })
 }
 

@@ -309,11 +309,6 @@ impl Policy {
         &self.principal
     }
 
-    /// Its rules in TOML, in the file's order, which means nothing.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
     /// The policy where its variables mean these places. `real` finds what a path is without links: a rule that names a link
     /// speaks of where it leads too.
     pub fn at(mut self, places: Places, real: impl Fn(&Path) -> PathBuf) -> Self {

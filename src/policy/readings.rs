@@ -48,8 +48,8 @@ const MAX_NAMED: usize = 32;
 /// What has been read in a session, by whose words it is: strangers', by source, and the user's own.
 ///
 /// It remembers a fingerprint, a 64-bit SipHash, of each identifier and row of words, under keys of its own, so that no
-/// stranger can make a text that collides with the user's. When [it is full](Self::is_full), every argument with any
-/// fingerprint that is not the user's own is untrusted.
+/// stranger can make a text that collides with the user's. Once there was no room for all that strangers said, every
+/// argument with any fingerprint that is not the user's own is untrusted.
 #[derive(Clone, Default)]
 pub struct Readings {
     keys: RandomState,
@@ -139,11 +139,6 @@ impl Readings {
                 *is_full = true;
             }
         });
-    }
-
-    /// Whether there was no room for all that strangers said.
-    pub fn is_full(&self) -> bool {
-        self.is_full
     }
 
     /// Whose words the arguments are: each string and key in them, each number, and all strings together in their

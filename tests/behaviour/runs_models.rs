@@ -163,3 +163,66 @@ fn with_an_adapter_that_does_not_fit() {
     let ran = home.run(&["run", "--adapter", &fixture("grouped"), "hi"]).exits(6);
     assert!(ran.stderr.contains("adapter_config.json"), "{}", ran.stderr);
 }
+
+/// What `models list --json` says is prepared: name, fault, and of what.
+fn listed(home: &Home) -> Vec<(String, Value, Value)> {
+    let ran = home.command(&["models", "list", "--json"]).env("HOME", home.path()).stdin(Stdio::null()).ran().exits(0);
+    let listed: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+    let prepared = listed.into_iter().filter(|found| found["format"] == "prepared");
+    prepared
+        .map(|found| (found["name"].as_str().unwrap().into(), found["fault"].clone(), found["of"].clone()))
+        .collect()
+}
+
+#[test]
+fn and_sees_what_was_prepared_of_them_and_removes_it() {
+    let home = Home::new();
+    let store = home.path().join(".lmstudio/models/somebody/gpt-oss-tiny-GGUF");
+    std::fs::create_dir_all(&store).unwrap();
+    let model = store.join("gpt-oss-tiny-mxfp4.gguf");
+    std::fs::copy(fixture("gguf/mxfp4.gguf"), &model).unwrap();
+    let with_home = |arguments: &[&str]| home.command(arguments).env("HOME", home.path()).stdin(Stdio::null()).ran();
+    let name = "somebody/gpt-oss-tiny-GGUF";
+    with_home(&["models", "prepare", name]).exits(0);
+    let before = listed(&home);
+    let [(form, fault, of)] = &before[..] else { panic!("{before:?}") };
+    assert!(fault.is_null() && of.as_str().unwrap().ends_with("gpt-oss-tiny-mxfp4.gguf"), "{before:?}");
+    let ran = with_home(&["models", "list"]).exits(0);
+    assert!(ran.stdout.contains(form) && ran.stdout.contains("  prepared  "), "{}", ran.stdout);
+    // What has changed is said, and gone as soon as it is prepared anew.
+    let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+    std::fs::File::options().append(true).open(&model).unwrap().set_modified(time).unwrap();
+    assert!(listed(&home)[0].1.as_str().unwrap().contains("has changed"), "{:?}", listed(&home));
+    with_home(&["models", "prepare", name]).exits(0);
+    let after = listed(&home);
+    assert!(after.len() == 1 && after[0].0 != *form && after[0].1.is_null(), "{after:?}");
+    // It goes by its model's name as well as by its own, after a yes; the model stays.
+    let ran = with_home(&["models", "remove", name]).exits(2);
+    assert!(ran.stderr.contains("nobody can be asked") && ran.stderr.contains(&after[0].0), "{}", ran.stderr);
+    let ran = with_home(&["models", "remove", name, "-y"]).exits(0);
+    assert!(ran.stderr.contains("which frees") && listed(&home).is_empty() && model.exists(), "{}", ran.stderr);
+    with_home(&["models", "remove", name, "-y"]).exits(2);
+    with_home(&["models", "prepare", name]).exits(0);
+    std::fs::remove_file(&model).unwrap();
+    assert!(listed(&home)[0].1.as_str().unwrap().contains("is not there"), "{:?}", listed(&home));
+    with_home(&["models", "remove", &listed(&home)[0].0, "-y"]).exits(0);
+    assert!(listed(&home).is_empty());
+}
+
+#[test]
+fn on_a_machine_with_little_memory() {
+    let home = Home::new();
+    let ran = home.run(&["run", "--low-memory", QUESTION]).exits(0);
+    assert!(ran.stdout.contains("1081"), "{}{}", ran.stdout, ran.stderr);
+    let grouped = fixture("long");
+    let needs = |flags: &[&str]| {
+        let ran = home.run(&[&["models", "inspect", &grouped], flags].concat()).exits(0);
+        ran.stdout.lines().find(|line| line.starts_with("memory")).unwrap().to_owned()
+    };
+    assert_ne!(needs(&[]), needs(&["--low-memory"]));
+    let usual = home.run(&["doctor"]).exits(0).stdout;
+    home.write("config/config.toml", "[engine]\nlow_memory = true\n");
+    let low = home.run(&["doctor"]).exits(0).stdout;
+    let memory = |text: &str| text.lines().find(|line| line.contains(" memory ")).unwrap().to_owned();
+    assert_ne!(memory(&usual).split("free, ").nth(1), memory(&low).split("free, ").nth(1), "{low}");
+}

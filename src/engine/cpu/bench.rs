@@ -3,13 +3,14 @@
 //! What it is not: a comparison with other programs; `tests/bench` holds one. It measures the same passes that sessions
 //! make, with random tokens. Start at [`Bench::open`].
 
-use super::forward::{MAX_BATCH, Model, State};
+use super::forward::{Model, State};
 use super::kernels::{Kernels, pool::Pool};
 use super::kv_cache::KvCache;
+use super::options::{Options, Sizes};
 use super::session::Session;
+use super::snapshot_key;
 use super::snapshots::{Snapshots, Store};
 use super::weights::Weights;
-use super::{Options, default_cache, snapshot_key};
 use crate::engine::models::{Checkpoint, LoadError};
 use crate::engine::sampler::SamplingParams;
 use crate::engine::{EngineError, Progress, Request};
@@ -76,7 +77,7 @@ pub struct Bench {
     state: State,
     pool: Pool,
     cache: KvCache,
-    options: Options,
+    sizes: Sizes,
     clock: Arc<dyn Clock>,
     seed: u64,
     /// So far.
@@ -96,13 +97,14 @@ impl Bench {
         let start = clock.elapsed();
         let checkpoint = open()?;
         let weights = Weights::open(&checkpoint)?;
-        let format = options.cache.unwrap_or_else(|| default_cache(&weights));
+        let sizes = options.sizes(&checkpoint.config, weights.are_in_panels());
+        let sizes = Sizes { context_length: 4096, n_sessions: 2, ..sizes };
         let kernels = Kernels::best();
         let model = Model::new(checkpoint.config.clone(), weights, kernels);
         let n_threads = options.threads.unwrap_or_else(num_cpus::get_physical).max(1);
         let pool = Pool::new(n_threads).map_err(LoadError::Thread)?;
-        let cache = KvCache::new(&checkpoint.config, 4096, format);
-        let state = State::new(&checkpoint.config, MAX_BATCH);
+        let cache = KvCache::new(&checkpoint.config, sizes.context_length, sizes.cache);
+        let state = State::new(&checkpoint.config, sizes.n_batch);
         let measured = Measured {
             model: checkpoint.name.clone(),
             kernels: format!("{kernels}"),
@@ -111,14 +113,13 @@ impl Bench {
             bytes_per_token: model.bytes_per_token(),
             ..Measured::default()
         };
-        let options = Options { cache: Some(format), ..options };
         Ok(Self {
             checkpoint,
             model: Some(model),
             state,
             pool,
             cache,
-            options,
+            sizes,
             clock,
             seed: 88_172_645_463_325_252,
             measured,
@@ -146,7 +147,7 @@ impl Bench {
     /// Passes over these tokens, and the logits of the last.
     fn read(&mut self, tokens: &[Token]) {
         let model = self.model.as_ref().expect("the model is there until the sessions are measured");
-        for batch in tokens.chunks(MAX_BATCH) {
+        for batch in tokens.chunks(self.sizes.n_batch) {
             let pass = model.forward(batch, &mut self.cache, &mut self.state, &mut self.pool, &mut |_| false);
             pass.expect("nobody cancels it");
             model.logits(batch.len() - 1, &mut self.state, &mut self.pool);
@@ -237,9 +238,9 @@ impl Bench {
     /// Those of a generation.
     pub fn first_tokens(&mut self, n: usize, folder: &Path) -> Result<(), EngineError> {
         let prefix = self.tokens(n);
-        let store = Store { folder: folder.to_owned(), most_bytes: u64::MAX, clock: self.clock.clone() };
-        let format = self.options.cache.expect("it was chosen when the model was opened");
-        let snapshots = Snapshots::new(store, &snapshot_key(&self.checkpoint.key, format));
+        let (folder, clock) = (folder.to_owned(), self.clock.clone());
+        let store = Store { folder, most_bytes: u64::MAX, least_free: 0, clock };
+        let snapshots = Snapshots::new(store, &snapshot_key(&self.checkpoint.key, self.sizes.cache));
         let ask = |bench: &mut Self, session: &mut Session| {
             let mut tokens = prefix.clone();
             tokens.extend(bench.tokens(16));
@@ -259,8 +260,7 @@ impl Bench {
 
     fn session(&self, model: Model, snapshots: Snapshots) -> Result<Session, LoadError> {
         let pool = Pool::new(self.measured.n_threads).map_err(LoadError::Thread)?;
-        let format = self.options.cache.expect("it was chosen when the model was opened");
-        Ok(Session::new(model, pool, 4096, format, 2, Some(snapshots)))
+        Ok(Session::new(model, pool, self.sizes, Some(snapshots)))
     }
 
     fn first_token(&self, session: &mut Session, tokens: Vec<Token>, n_shared: usize) -> Result<Duration, EngineError> {

@@ -1,8 +1,11 @@
 //! The engine under a grammar: a model of random weights, which knows nothing, writes whole turns that parse, name a declared
 //! tool and fit its schema. Start at [`random_weights_write_whole_turns`].
 
+use super::config::ModelConfig;
+use super::forward::State;
+use super::kv_cache::KvCache;
 use super::*;
-use crate::engine::models::{Contents, Form, Part, Preparation, Tensor};
+use crate::engine::models::{self, Contents, Form, Part, Preparation, Tensor};
 use crate::engine::{Constrained, Finish, SamplingParams};
 use crate::harmony::{Body, Caps, Channel, Declaration, Encoding, Message, TurnGrammar, special};
 use safetensors::Dtype;

@@ -9,66 +9,33 @@ mod caches;
 pub mod config;
 mod drift;
 mod forward;
+mod huge_pages;
 pub(crate) mod kernels;
 mod kv_cache;
+mod options;
 mod session;
 mod snapshots;
 mod weights;
 
-use self::forward::{Model, State};
+use self::forward::Model;
 use self::kernels::{Kernels, pool::Pool};
-use self::kv_cache::KvCache;
-use self::session::{Session, n_batch};
+use self::session::Session;
 use self::snapshots::Snapshots;
 use self::weights::Weights;
 use super::constraint::{CompiledGrammar, Constraint, GrammarError};
-use super::models::{self, Checkpoint, LoadError};
+use super::models::{Checkpoint, LoadError};
 use super::{Engine, EngineError, Generation, ModelDescription, Progress, Request};
 use crate::harmony::TurnGrammar;
 use async_trait::async_trait;
-use config::ModelConfig;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 
 pub use drift::{Drift, drift};
+pub use huge_pages::HugePages;
 pub use kv_cache::CacheFormat;
+pub use options::Options;
 pub use snapshots::Store as SnapshotStore;
-
-/// How an engine is set up.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Threads that compute; the machine's physical cores unless told otherwise.
-    pub threads: Option<usize>,
-    /// The longest transcript in tokens; [`default_context`] unless told otherwise.
-    pub context_length: Option<usize>,
-    /// How keys and values are kept; half precision for a prepared model, and as computed for one that runs as it lies, unless told
-    /// otherwise.
-    pub cache: Option<CacheFormat>,
-    /// Conversations that are kept in memory at most; [`SESSIONS`] unless told otherwise.
-    pub n_sessions: Option<usize>,
-    /// Where what was read is kept from one run to the next; nowhere when left out.
-    pub snapshots: Option<SnapshotStore>,
-}
-
-/// Conversations that are kept in memory unless told otherwise.
-pub const SESSIONS: usize = 4;
-
-/// Half precision for a model in panels, whose inputs are rounded further; for one that runs as it lies, as computed.
-fn default_cache(weights: &Weights) -> CacheFormat {
-    if weights.are_in_panels() { CacheFormat::F16 } else { CacheFormat::F32 }
-}
-
-/// The context that is used unless told otherwise: 16,384 tokens, or what the model reads where that is less.
-pub fn default_context(config: &ModelConfig) -> usize {
-    config.max_context.min(16_384)
-}
-
-/// Bytes that an engine takes beside the mapped weights when its context is full.
-pub fn memory_needed(config: &ModelConfig, context_length: usize, cache: CacheFormat) -> u64 {
-    let state = State::n_bytes(config, n_batch(context_length));
-    KvCache::n_bytes(config, context_length, cache).saturating_add(state)
-}
 
 /// A model that runs on a thread of its own.
 pub struct CpuEngine {
@@ -91,38 +58,32 @@ struct Job {
 impl CpuEngine {
     /// Checks the whole checkpoint and the memory, then starts the engine's threads.
     pub fn open(checkpoint: Checkpoint, options: Options) -> Result<Self, LoadError> {
-        let context_length = options.context_length.unwrap_or_else(|| default_context(&checkpoint.config));
         let n_threads = options.threads.unwrap_or_else(num_cpus::get_physical).max(1);
         let name = checkpoint.name.clone();
         let limit = checkpoint.config.max_context;
-        if context_length > limit {
-            return Err(LoadError::Context { name, asked: context_length, limit });
+        if let Some(asked) = options.context_length.filter(|asked| *asked > limit) {
+            return Err(LoadError::Context { name, asked, limit });
         }
         let weights = Weights::open(&checkpoint)?;
-        let cache = options.cache.unwrap_or_else(|| default_cache(&weights));
-        let what = format!("a context of {context_length} tokens");
-        let needed = memory_needed(&checkpoint.config, context_length, cache);
-        models::check_memory(&name, &what, needed)?;
-        models::check_size(&name, checkpoint.n_bytes().saturating_add(needed))?;
+        let sizes = options.fitting_sizes(&checkpoint, weights.are_in_panels())?;
+        let sizes = sizes.with_fitting_sessions(&checkpoint.config, checkpoint.n_bytes());
         let description = ModelDescription {
             name,
             n_parameters: checkpoint.n_parameters(),
             n_bytes: checkpoint.n_bytes(),
-            context_length,
+            context_length: sizes.context_length,
             notice: checkpoint.notice.clone(),
         };
         let kernels = Kernels::best();
         let model = Model::new(checkpoint.config.clone(), weights, kernels);
         let pool = Pool::new(n_threads).map_err(LoadError::Thread)?;
-        let key = snapshot_key(&checkpoint.key, cache);
+        let key = snapshot_key(&checkpoint.key, sizes.cache);
         let snapshots = options.snapshots.map(|store| Snapshots::new(store, &key));
-        let most = options.n_sessions.unwrap_or(SESSIONS);
-        let n_sessions = fitting_sessions(most, checkpoint.n_bytes(), &checkpoint.config, context_length, cache);
-        let session = Session::new(model, pool, context_length, cache, n_sessions, snapshots);
+        let session = Session::new(model, pool, sizes, snapshots);
         let (jobs, inbox) = std::sync::mpsc::channel();
         let thread = thread::Builder::new().name("engine".into()).spawn(move || serve(session, &inbox));
         let thread = Some(thread.map_err(LoadError::Thread)?);
-        tracing::info!(model = description.name, n_threads, context_length, ?kernels, "engine ready");
+        tracing::info!(model = description.name, n_threads, ?sizes, ?kernels, "engine ready");
         Ok(Self { description, jobs: Some(jobs), thread, compiled: Mutex::default() })
     }
 
@@ -155,19 +116,6 @@ const NUMERICS: u32 = 1;
 fn snapshot_key(model: &[u8; 32], cache: CacheFormat) -> [u8; 32] {
     let numerics = format!("{NUMERICS} {cache:?}");
     *blake3::Hasher::new().update(model).update(numerics.as_bytes()).finalize().as_bytes()
-}
-
-/// How many conversations fit into half of the memory that the weights leave, at most `most`.
-fn fitting_sessions(
-    most: usize,
-    weights: u64,
-    config: &ModelConfig,
-    context_length: usize,
-    cache: CacheFormat,
-) -> usize {
-    let Some(total) = models::total_memory() else { return most };
-    let each = KvCache::n_bytes(config, context_length, cache).max(1);
-    most.min((total.saturating_sub(weights) / 2 / each) as usize).max(1)
 }
 
 /// The life of the engine's thread: one request after the other until the engine is dropped.

@@ -62,6 +62,21 @@ async fn greedy_tokens_come_out_and_the_prefix_is_kept() {
 }
 
 #[tokio::test]
+async fn little_memory_takes_smaller_passes_and_gives_the_same() {
+    let Golden { tokens, n_prompt, .. } = golden(NAME);
+    let engine = engine(Options { low_memory: true, cache: Some(CacheFormat::F32), ..Options::default() });
+    let mut done = Vec::new();
+    let mut report = |step| {
+        if let Progress::Prefill { done: n, .. } = step {
+            done.push(n);
+        }
+    };
+    let generation = engine.generate(request(&tokens[..n_prompt], 24), &mut report).await.unwrap();
+    assert_eq!(generation.tokens, tokens[n_prompt..]);
+    assert!(done.windows(2).all(|two| two[1] - two[0] <= 128) && done.contains(&256), "{done:?}");
+}
+
+#[tokio::test]
 async fn a_generation_ends_at_a_stop_token_a_limit_or_the_end_of_the_context() {
     let Golden { tokens, n_prompt, .. } = golden(NAME);
     let (prompt, new) = tokens.split_at(n_prompt);
@@ -192,7 +207,8 @@ async fn many_conversations_give_what_each_gives_alone() {
     let folder = tempfile::tempdir().unwrap();
     for format in [CacheFormat::F32, CacheFormat::F16, CacheFormat::Int8] {
         let clock = std::sync::Arc::new(crate::world::SystemClock::new());
-        let store = SnapshotStore { folder: folder.path().to_owned(), most_bytes: 40_000_000, clock };
+        let folder = folder.path().to_owned();
+        let store = SnapshotStore { folder, most_bytes: 40_000_000, least_free: 0, clock };
         let options = Options { cache: Some(format), context_length: Some(2000), ..Options::default() };
         let alone = Options { threads: Some(1), n_sessions: Some(1), ..options.clone() };
         let together = Options { threads: Some(2), n_sessions: Some(2), snapshots: Some(store), ..options };

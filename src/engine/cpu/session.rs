@@ -4,9 +4,10 @@
 //! Start at [`Session::generate`].
 
 use super::caches::Caches;
-use super::forward::{Cancelled, MAX_BATCH, Model, State};
+use super::forward::{Cancelled, Model, State};
 use super::kernels::pool::Pool;
-use super::kv_cache::{CacheFormat, KvCache};
+use super::kv_cache::KvCache;
+use super::options::Sizes;
 use super::snapshots::{Snapshots, WORTH_KEEPING};
 use crate::engine::constraint::{Allowed, Constraint, Next};
 use crate::engine::sampler::{Row, Sampler, TokenLogprob};
@@ -31,22 +32,11 @@ pub(super) struct Session {
     context_length: usize,
 }
 
-/// How many tokens the model reads in one pass.
-pub(super) fn n_batch(context_length: usize) -> usize {
-    MAX_BATCH.min(context_length)
-}
-
 impl Session {
-    pub(super) fn new(
-        model: Model,
-        pool: Pool,
-        context_length: usize,
-        format: CacheFormat,
-        n_sessions: usize,
-        snapshots: Option<Snapshots>,
-    ) -> Self {
-        let caches = Caches::new(&model.config, context_length, format, n_sessions);
-        let state = State::new(&model.config, n_batch(context_length));
+    pub(super) fn new(model: Model, pool: Pool, sizes: Sizes, snapshots: Option<Snapshots>) -> Self {
+        let Sizes { context_length, cache, n_sessions, n_batch } = sizes;
+        let caches = Caches::new(&model.config, context_length, cache, n_sessions);
+        let state = State::new(&model.config, n_batch);
         Self { model, caches, snapshots, writers: Vec::new(), state, pool, context_length }
     }
 

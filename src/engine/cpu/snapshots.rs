@@ -6,6 +6,7 @@
 //! Start at [`Snapshots::longest`].
 
 use super::kv_cache::KvCache;
+use crate::engine::models;
 use crate::harmony::Token;
 use crate::world::Clock;
 use std::fs::{self, File};
@@ -33,6 +34,8 @@ pub struct Store {
     pub folder: PathBuf,
     /// Together they take at most so many bytes.
     pub most_bytes: u64,
+    /// They leave so many bytes of the disk to others.
+    pub least_free: u64,
     /// Says which were used last.
     pub clock: Arc<dyn Clock>,
 }
@@ -105,7 +108,14 @@ impl Snapshots {
         if n < WORTH_KEEPING || n_bytes as u64 > self.store.most_bytes || self.holds(tokens) {
             return None;
         }
-        let mut bytes = Vec::with_capacity(HEADER + 4 * n + n_bytes + HASH);
+        let n_file_bytes = HEADER + 4 * n + n_bytes + HASH;
+        if let Some(free) = models::free_space(&self.folder)
+            && free < (n_file_bytes as u64).saturating_add(self.store.least_free)
+        {
+            tracing::info!(free, n_file_bytes, "no snapshot is kept: the disk is nearly full");
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(n_file_bytes);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&(n as u64).to_le_bytes());
         bytes.extend_from_slice(&(n_bytes as u64).to_le_bytes());
@@ -252,7 +262,8 @@ mod tests {
     }
 
     fn snapshots(folder: &Path, most_bytes: u64) -> Snapshots {
-        let store = Store { folder: folder.to_owned(), most_bytes, clock: Arc::new(SystemClock::new()) };
+        let (folder, clock) = (folder.to_owned(), Arc::new(SystemClock::new()));
+        let store = Store { folder, most_bytes, least_free: 0, clock };
         Snapshots::new(store, &[7; 32])
     }
 
@@ -319,6 +330,21 @@ mod tests {
             let mut read = cache();
             assert_eq!(snapshots.longest(one.tokens(), 0, N, &mut read), None);
             assert!(read.len() == 0 && !path.exists());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut snapshots = snapshots(&folder.path().join("not/there/yet"), u64::MAX);
+        let free = models::free_space(folder.path()).unwrap();
+        for (least_free, is_kept) in [(u64::MAX, false), (free + (1 << 40), false), (free / 2, true)] {
+            snapshots.store.least_free = least_free;
+            if let Some(writer) = snapshots.keep(&filled(0), N) {
+                writer.join().unwrap();
+            }
+            let is_there = snapshots.holds(filled(0).tokens());
+            assert_eq!((is_there, folder.path().join("not").exists()), (is_kept, is_kept), "{least_free}");
         }
     }
 

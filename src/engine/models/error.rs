@@ -103,7 +103,7 @@ pub enum LoadError {
     },
     /// It does not fit.
     #[error(
-        "{name} needs {} of memory for {what} and {} are free; close other programs, or ask for a shorter context",
+        "{name} needs {} of memory for {what} and {} are free; {advice}",
         amount(*needed), amount(*available)
     )]
     Memory {
@@ -115,10 +115,12 @@ pub enum LoadError {
         needed: u64,
         /// In bytes.
         available: u64,
+        /// What to do.
+        advice: &'static str,
     },
     /// It is larger than the machine.
     #[error(
-        "{name} takes {} of memory with its context and this machine has {}; choose a smaller model, or a machine with more memory",
+        "{name} takes {} of memory with its context and this machine has {}; {advice}",
         amount(*needed), amount(*total)
     )]
     TooLarge {
@@ -128,6 +130,8 @@ pub enum LoadError {
         needed: u64,
         /// In bytes.
         total: u64,
+        /// What to do.
+        advice: &'static str,
     },
     /// The prepared form could not be written.
     #[error("cannot write {}: {source}; what was written is kept, and the same command goes on with it", path.display())]
@@ -135,6 +139,14 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// The system's reason.
+        source: io::Error,
+    },
+    /// The prepared form could not be removed.
+    #[error("cannot remove {}: {source}", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// Who uses it, or the system's reason.
         source: io::Error,
     },
     /// Too little is free on the disk.

@@ -132,7 +132,7 @@ impl Source {
     }
 
     /// What lies at a path.
-    fn at(path: PathBuf) -> Self {
+    pub(super) fn at(path: PathBuf) -> Self {
         if is_gguf(&path) || path.is_file() {
             return Self::File(path);
         }

@@ -4,9 +4,12 @@
 //! Start at [`Inspection::of`]; it prints itself.
 
 use super::{Checkpoint, LoadError, amount};
-use crate::engine::cpu::{self, config::LayerKind};
+use crate::engine::cpu::{Options, config::LayerKind};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// What is described is what it will be when it runs: prepared.
+const IN_PANELS: bool = true;
 
 /// A checkpoint, described.
 pub struct Inspection {
@@ -17,27 +20,28 @@ pub struct Inspection {
     pub faults: Vec<String>,
     /// Tensors that the model does not use.
     pub n_unused: usize,
-    /// Bytes taken beside the mapped weights, at the context that is used unless told otherwise.
+    /// Bytes taken beside the mapped weights, when the context of the options is full.
     pub working_memory: u64,
+    options: Options,
+    context_length: usize,
 }
 
 impl Inspection {
-    /// Describes an opened checkpoint, also one with faults.
-    pub fn of(checkpoint: Checkpoint) -> Self {
+    /// Describes an opened checkpoint, also one with faults, and what it would take in an engine with these options.
+    pub fn of(checkpoint: Checkpoint, options: Options) -> Self {
         let config = &checkpoint.config;
         let by_dtype = checkpoint.types();
         let faults = checkpoint.parts().filter_map(|part| checkpoint.check(part).err());
         let faults = faults.map(|error| error.to_string()).collect();
         let n_unused = checkpoint.n_unused();
-        let working_memory = cpu::memory_needed(config, cpu::default_context(config), cpu::CacheFormat::F16);
-        Self { by_dtype, faults, n_unused, working_memory, checkpoint }
+        let sizes = options.sizes(config, IN_PANELS);
+        let (working_memory, context_length) = (sizes.n_bytes(config), sizes.context_length);
+        Self { by_dtype, faults, n_unused, working_memory, options, context_length, checkpoint }
     }
 
     /// What it takes beside the mapped weights, and what is free; an error when that is too little.
     pub fn memory(&self) -> Result<String, LoadError> {
-        let context = cpu::default_context(&self.checkpoint.config);
-        super::check_memory(&self.checkpoint.name, &format!("a context of {context} tokens"), self.working_memory)?;
-        super::check_size(&self.checkpoint.name, self.checkpoint.n_bytes().saturating_add(self.working_memory))?;
+        self.options.fitting_sizes(&self.checkpoint, IN_PANELS)?;
         let free = super::available_memory().map_or("unknown".into(), amount);
         Ok(format!(
             "{free} free, {} needed beside the weights' {}",
@@ -65,7 +69,7 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.checkpoint.config;
         let n_sliding = c.layers.iter().filter(|kind| **kind == LayerKind::Sliding).count();
-        let context = cpu::default_context(c);
+        let context = self.context_length;
         let n_parameters = self.checkpoint.n_parameters();
         writeln!(
             f,

@@ -6,7 +6,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::prepared::{self, HASH, Header, Section, Written};
-use super::{LoadError, Part, Rows, quantise_mxfp4};
+use super::{LoadError, Part, Rows, forms, quantise_mxfp4};
 use crate::engine::cpu::kernels::panels::{Format, Mxfp4Source, PANEL, pack_mxfp4, pack_q8};
 use crate::harmony::Token;
 use std::fs::{self, File};
@@ -33,9 +33,13 @@ pub struct Preparation {
 /// Where the prepared form of a checkpoint belongs in `folder`.
 pub fn prepared_path(checkpoint: &Checkpoint, preparation: Preparation, folder: &Path) -> PathBuf {
     let name = file_name(&checkpoint.name);
-    let key = blake3::Hash::from_bytes(checkpoint.key).to_hex();
     let kind = if preparation.experts_in_q8 { "-q8" } else { "" };
-    folder.join(format!("{name}{kind}-{}.weights", &key[..16]))
+    folder.join(format!("{name}{kind}-{}.{}", short_key(checkpoint), forms::ENDS[0]))
+}
+
+/// The part of a checkpoint's key that is in the name of its form.
+pub(super) fn short_key(checkpoint: &Checkpoint) -> String {
+    blake3::Hash::from_bytes(checkpoint.key).to_hex()[..forms::N_DIGITS].to_owned()
 }
 
 /// A model's name as that of a file.
@@ -43,39 +47,14 @@ fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// Removes the prepared forms of a model of this name, also those that were not finished; how many bytes they had.
-///
-/// # Errors
-/// [`LoadError::Prepare`] when one cannot be removed.
-pub fn remove_prepared(name: &str, folder: &Path) -> Result<u64, LoadError> {
-    let mut n_bytes = 0;
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
-        let kinds = [file_name(name), format!("{}-q8", file_name(name))];
-        if path.extension().is_some_and(|extension| extension == "lock") {
-            continue; // a process may hold it
-        }
-        if stem.is_some_and(|(stem, _)| kinds.iter().any(|kind| kind == stem)) {
-            let lock = options().open(path.with_extension("lock"));
-            if lock.is_ok_and(|lock| lock.try_lock().is_err()) {
-                let source = io::Error::other("another process is writing it: wait for that");
-                return Err(LoadError::Prepare { path, source });
-            }
-            n_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-            fs::remove_file(&path).map_err(|source| LoadError::Prepare { path, source })?;
-        }
-    }
-    Ok(n_bytes)
-}
-
 /// Whether a checkpoint can be prepared: panels are as wide as blocks are.
 pub fn can_prepare(checkpoint: &Checkpoint) -> bool {
     checkpoint.config.query_width().is_multiple_of(BLOCK)
 }
 
-/// Opens the prepared form of a checkpoint in `folder`, after writing it where it is not there yet. `progress` is told bytes
-/// done and in all while it is written, and says whether to go on.
+/// Opens the prepared form of a checkpoint in `folder`, after writing it where it is not there yet. What was prepared of the
+/// same path before the checkpoint changed is removed, unless another process runs it. `progress` is told bytes done and in
+/// all while it is written, and says whether to go on.
 ///
 /// # Errors
 /// [`LoadError::Prepare`] when it cannot be written; what was written is kept for the next time. [`LoadError::NoRoom`]
@@ -90,6 +69,7 @@ pub fn prepare(
     if path.exists()
         && let Ok(opened) = prepared::open(&path)
     {
+        forms::claim(checkpoint, &path);
         return Ok(opened);
     }
     checkpoint.parts().try_for_each(|part| checkpoint.check(part))?;
@@ -99,8 +79,9 @@ pub fn prepare(
     std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
     folders.recursive(true).create(folder).map_err(failed)?;
     // The file stays: whoever waits for it and whoever comes later have to mean the same one.
-    let lock = options().open(path.with_extension("lock")).map_err(failed)?;
+    let lock = options().open(path.with_extension(forms::LOCK)).map_err(failed)?;
     lock.lock().map_err(failed)?;
+    forms::claim(checkpoint, &path); // before the room is looked at, some of which this may make
     // Another process may have written it while this one waited.
     if path.exists() {
         match prepared::open(&path) {
@@ -121,7 +102,7 @@ pub fn prepare(
 /// [`LoadError::TooLarge`].
 pub fn check_fits(checkpoint: &Checkpoint, preparation: Preparation) -> Result<(), LoadError> {
     let sections = prepared::sections(&checkpoint.config, preparation.experts_in_q8, 0);
-    super::check_size(&checkpoint.name, prepared::file_bytes(&sections))
+    super::check_size(&checkpoint.name, prepared::file_bytes(&sections), super::SMALLER)
 }
 
 /// A file being written.
@@ -152,8 +133,7 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&self, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<(), LoadError> {
-        let part = self.path.with_extension("part");
-        let done = self.path.with_extension("sums");
+        let [_, part, done] = forms::ENDS.map(|end| self.path.with_extension(end));
         let failed = |source| self.failed(source);
         let mut file = options().open(&part).map_err(failed)?;
         let mut sums = options().open(&done).map_err(failed)?;
@@ -327,7 +307,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn options() -> fs::OpenOptions {
+/// How files of forms are opened.
+pub(super) fn options() -> fs::OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     // As private as the checkpoint may be.

@@ -187,6 +187,18 @@ fn damaged(path: &Path, problem: String) -> LoadError {
     LoadError::Damaged { path: path.to_owned(), problem }
 }
 
+/// A mapped file, which is locked for as long as anybody reads it.
+struct Mapped {
+    map: Mmap,
+    _held: File,
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
 /// An open prepared model.
 struct Prepared {
     file: Arc<Path>,
@@ -200,6 +212,8 @@ impl Prepared {
     fn open(path: &Path) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
+        // Only so that nobody removes what is in use: a file system without locks says no.
+        let _ = file.try_lock_shared();
         // SAFETY: the map is read-only and private to this process, and a prepared file is never written in place: it comes
         // under its name when it is whole.
         let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
@@ -219,7 +233,8 @@ impl Prepared {
         if blake3::hash(hashes).as_bytes() != hash {
             return Err(damaged(path, "the checksum of its checksums does not agree".into()));
         }
-        Ok(Self { file: path.into(), storage: Arc::new(map), header, config, sections })
+        let storage = Arc::new(Mapped { map, _held: file });
+        Ok(Self { file: path.into(), storage, header, config, sections })
     }
 
     fn hashes(&self) -> impl Iterator<Item = &[u8; HASH]> {

@@ -48,7 +48,7 @@ pub(crate) fn open() -> Result<Checkpoint, LoadError> {
     let body = Part::all(&config).filter(|part| !matches!(part, Part::Embedding | Part::Head));
     let n_parameters = factors.n_parameters() + body.map(|part| part.n_parameters(&config)).sum::<u64>();
     let n_bytes = config.n_vocab * config.hidden * 2;
-    super::check_memory(NAME, "its vocabulary", n_bytes as u64)?;
+    super::check_memory(NAME, "its vocabulary", n_bytes as u64, super::SHORTER)?;
     // A panic in building static tables is a bug that the next use of them will report again.
     let _ = warm.join();
     tracing::debug!(n_parameters, "weights of stapes unpacked");
@@ -405,7 +405,7 @@ mod tests {
     fn the_embedded_model_is_complete() {
         let checkpoint = open().unwrap();
         assert!(checkpoint.notice.as_deref().unwrap().contains("demonstration model"));
-        let inspection = super::super::Inspection::of(checkpoint);
+        let inspection = super::super::Inspection::of(checkpoint, Default::default());
         assert!(inspection.is_complete() && inspection.n_unused == 0, "{inspection}");
     }
 }

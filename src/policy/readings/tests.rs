@@ -232,10 +232,9 @@ fn a_full_store_trusts_nothing_but_the_users_words() {
     // As a hostile server fills it, whose every word is new.
     let room = (MAX_STRANGERS - readings.strangers.len()) as u64;
     readings.strangers.extend((0..room).map(|print| (print, 0)));
-    assert!(!readings.is_full());
+    assert!(!is_untrusted(&readings, &json!("something that nobody ever said")), "there is room for one more");
     readings.strangers("browser.open", PAGE);
     readings.own(USER);
-    assert!(readings.is_full());
     for untrusted in ["Jane Roe", "two words", "something that nobody ever said", "a_b_c", "12345", "unseen.example"] {
         let taint = readings.judge(&json!({ "x": untrusted }));
         assert_eq!(taint.label.strangers().collect::<Vec<_>>(), [OTHERS], "{untrusted}");

@@ -54,7 +54,8 @@ impl Adapter {
         let hash = hash_of(&text, &path)?;
         let mut tensors = checkpoint::map(&path)?;
         let n_numbers: usize = tensors.values().map(|tensor| tensor.form.shape.iter().product::<usize>()).sum();
-        super::check_memory("the adapter", "its matrices", n_numbers as u64 * size_of::<f32>() as u64)?;
+        let n_bytes = n_numbers as u64 * size_of::<f32>() as u64;
+        super::check_memory("the adapter", "its matrices", n_bytes, super::SHORTER)?;
         let mut pairs = Vec::new();
         for layer_idx in 0..config.n_layers() {
             for slot in slots(layer_idx, &recipe, config) {

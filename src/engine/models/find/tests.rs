@@ -268,3 +268,21 @@ fn a_search_ends_however_much_there_is() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(home.found()[0].fault.as_deref().unwrap().contains("not complete"));
 }
+
+#[test]
+fn a_model_is_called_as_its_repository_is_and_not_as_its_revision() {
+    let home = Home::new();
+    let hub = ".cache/huggingface/hub";
+    for (folder, name) in [
+        (&*format!("{hub}/models--openai--gpt-oss-20b/snapshots/6cee5e8"), "gpt-oss-20b"),
+        (&format!("{hub}/models--gpt-oss/snapshots/6cee5e8"), "gpt-oss"),
+        (&format!("{hub}/models--openai--gpt-oss-20b/6cee5e8"), "6cee5e8"),
+        ("mine/snapshots/best", "best"),
+        ("models--a--b", "models--a--b"),
+        ("own/openai--gpt-oss-20b", "openai--gpt-oss-20b"),
+    ] {
+        home.official(folder);
+        let opened = super::super::open(&home.0.path().join(folder)).unwrap();
+        assert_eq!(opened.name, name, "{folder}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::world::{Disk, RealDisk};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The manifest's name.
 const MANIFEST: &str = "pulled.json";
@@ -161,13 +161,6 @@ fn owner(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// Bytes that can still be written where a folder is or would be made, where the system tells.
-pub(super) fn free_space(folder: &Path) -> Option<u64> {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from(folder));
-    let there = folder.ancestors().find(|above| above.is_dir())?;
-    fs4::available_space(there).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,11 +231,5 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["part", "v.gguf.0123456789abcdef.part", "w.gguf", "w.gguf.part"]);
-    }
-
-    #[test]
-    fn free_space_is_that_of_the_nearest_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(free_space(&folder.path().join("not/there/yet")).is_some_and(|n| n > 0));
     }
 }

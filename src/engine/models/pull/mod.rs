@@ -17,7 +17,7 @@ pub use hub::Hub;
 pub use listing::{Hash, RemoteFile};
 pub use names::Repo;
 
-use folder::{Lock, free_space, remove, sweep};
+use folder::{Lock, remove, sweep};
 use listing::{Listing, check_config, gguf_architecture, is_gpt_oss, licence_of_card};
 use partial::{Partial, Present};
 use std::fs;
@@ -135,7 +135,7 @@ impl Hub {
         let is_there = known.is_some_and(|known| known.is_whole(&folder) && files.iter().all(|file| known.holds(file)));
         let plan = Plan {
             n_present: files.iter().map(|file| present(&folder, file)).sum(),
-            n_free: free_space(&folder),
+            n_free: super::free_space(&folder),
             repo: repo.clone(),
             revision: listing.commit,
             folder,
