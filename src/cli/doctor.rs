@@ -4,8 +4,7 @@ use super::report::{Failure, exit};
 use super::{args, session, terminal};
 use crate::config::{self, CloudAccess, ConfigError, McpServers, Paths, Settings};
 use crate::delegate::catalogue::Catalogue;
-use crate::engine::cpu::HugePages;
-use crate::engine::models::Inspection;
+use crate::engine::cpu::{self, HugePages};
 use crate::journal::{SqliteStore, Store};
 use std::fmt::Display;
 use std::fs;
@@ -41,7 +40,7 @@ pub(super) async fn doctor(flags: &args::Session) -> Result<(), Failure> {
 }
 
 async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> io::Result<()> {
-    match inspection(settings, paths) {
+    match config::inspection(settings, paths) {
         Ok(inspection) => {
             match inspection.is_complete() {
                 true => findings.good("model", &inspection.summary())?,
@@ -82,11 +81,6 @@ async fn parts(settings: &Settings, paths: &Paths, findings: &mut Findings) -> i
         "network",
         if settings.offline { "none: --offline" } else { "what the policy lets out, each time on the record" },
     )
-}
-
-fn inspection(settings: &Settings, paths: &Paths) -> Result<Inspection, ConfigError> {
-    let checkpoint = settings.model.clone().unwrap_or_default().open()?;
-    Ok(Inspection::of(checkpoint, config::options(settings, paths)))
 }
 
 /// The MCP servers by name. They are not started.
@@ -148,11 +142,7 @@ fn writable(folder: &Path) -> Result<String, String> {
 /// What the engine can use of this machine.
 fn processor() -> String {
     let threads = num_cpus::get_physical();
-    #[cfg(target_arch = "x86_64")]
-    let kernels = if std::is_x86_feature_detected!("avx2") { "AVX2" } else { "no AVX2: the engine will be slow" };
-    #[cfg(not(target_arch = "x86_64"))]
-    let kernels = std::env::consts::ARCH;
-    format!("{threads} cores, {kernels}")
+    format!("{threads} cores, {}", cpu::instructions().as_deref().unwrap_or("plain code: the engine will be slow"))
 }
 
 /// Lines on stdout, and how many of them are bad.

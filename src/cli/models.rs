@@ -7,11 +7,9 @@ mod remove;
 use super::report::{Failure, exit};
 use super::screen::{Ink, Screen};
 use super::{args, session, terminal};
-use crate::config::{self, Paths};
-use crate::engine::cpu::{self, Options};
-use crate::engine::models::{
-    self, Found, Inspection, LoadError, Origin, Original, PreparedForm, Source, amount, found,
-};
+use crate::config::{self, Paths, Settings};
+use crate::engine::cpu;
+use crate::engine::models::{self, Found, LoadError, Origin, Original, PreparedForm, Source, amount, found};
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -22,8 +20,8 @@ pub(super) async fn models(command: &args::Models, flags: &args::Session, screen
     let places = paths.places();
     match command {
         args::Models::Inspect { checkpoint } => match checkpoint.as_ref().or(flags.model.as_ref()) {
-            Some(word) => inspect(&Source::find(word, Path::new(""), &places)?, flags),
-            None => inspect(&Source::default(), flags),
+            Some(word) => inspect(Source::find(word, Path::new(""), &places)?, flags),
+            None => inspect(Source::default(), flags),
         },
         args::Models::List { json } => list(&found(&places), &models::prepared_forms(&paths.prepared()), *json, screen),
         args::Models::Prepare { checkpoint, verify } => {
@@ -83,9 +81,9 @@ fn prepare(flags: &args::Session, verify: bool, screen: &Screen) -> Result<(), F
 }
 
 /// Prints what is in the model. A checkpoint with faults is described, and is a failure.
-fn inspect(source: &Source, flags: &args::Session) -> Result<(), Failure> {
-    let options = Options { low_memory: flags.low_memory, ..Options::default() };
-    let inspection = Inspection::of(source.open()?, options);
+fn inspect(source: Source, flags: &args::Session) -> Result<(), Failure> {
+    let (settings, paths) = session::settings(flags)?;
+    let inspection = config::inspection(&Settings { model: Some(source), ..settings }, &paths)?;
     write!(io::stdout(), "{}", terminal::block(&inspection.to_string()))?;
     if inspection.is_complete() {
         return Ok(());
@@ -147,10 +145,10 @@ fn fault(is_whole: bool, original: Original) -> Option<&'static str> {
     match original {
         Original::There if is_whole => None,
         Original::There => Some("it was not finished, and `ossicle models prepare` goes on with it"),
-        Original::Changed => Some("the model has changed since, and nothing uses this"),
+        Original::Changed => Some("the model has changed since, and this may be of no more use"),
         Original::Gone => Some("the model is not there"),
         Original::Unknown if !is_whole => Some("it was not finished, and of which model it is was not noted"),
-        Original::Unknown => Some("of which model it is will be noted when that is next used"),
+        Original::Unknown => Some("of which model it is was not noted; where that is used, it will be"),
     }
 }
 
@@ -210,8 +208,8 @@ mod tests {
         for (form, original, below) in [
             (&form, Original::There, "of /m/x"),
             (&form, Original::Gone, "of /m/x: the model is not there"),
-            (&form, Original::Changed, "of /m/x: the model has changed since, and nothing uses this"),
-            (&unknown, Original::Unknown, "of which model it is will be noted when that is next used"),
+            (&form, Original::Changed, "of /m/x: the model has changed since, and this may be of no more use"),
+            (&unknown, Original::Unknown, "of which model it is was not noted; where that is used, it will be"),
         ] {
             let expected = format!("{name}  Ossicle       prepared       12.0 GiB\n    {below}\n");
             assert_eq!(table(&[], &[(form, fault(true, original))]), expected);

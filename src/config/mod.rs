@@ -27,7 +27,7 @@ pub use file::Settings;
 pub use hub::hub;
 pub use index::{index, new_index};
 pub use mcp::{Connected, Imported, McpEntry, McpServers, Seen, SeenTool, import};
-pub use model::{CacheChoice, EngineSettings, Experts, Preparing, checkpoint, options, preparation};
+pub use model::{CacheChoice, EngineSettings, Experts, Preparing, checkpoint, inspection, options, preparation};
 pub use packages::Packages;
 pub use paths::{Paths, log_filter};
 pub use policy::policy;

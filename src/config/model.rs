@@ -5,7 +5,7 @@
 use super::{ConfigError, Paths, Settings};
 use crate::engine::CpuEngine;
 use crate::engine::cpu::{CacheFormat, HugePages, Options, SnapshotStore};
-use crate::engine::models::{self, Checkpoint, Preparation, Source};
+use crate::engine::models::{self, Checkpoint, Inspection, Preparation, Source};
 use crate::world::SystemClock;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -102,9 +102,7 @@ moves its logits, and experts = \"q8\" in config.toml rounds less";
 fn plain_checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -> Result<Checkpoint, ConfigError> {
     let source = settings.model.clone().unwrap_or_default();
     let checkpoint = source.open()?;
-    // The embedded model is so small that its own numbers are as fast.
-    let runs_as_it_lies = source == Source::Embedded || checkpoint.is_prepared() || !models::can_prepare(&checkpoint);
-    if settings.engine.exact == Some(true) || runs_as_it_lies {
+    if checkpoint.is_prepared() || runs_as_it_lies(settings, &source, &checkpoint) {
         return Ok(checkpoint);
     }
     let preparation = preparation(settings);
@@ -118,6 +116,20 @@ fn plain_checkpoint(settings: &Settings, paths: &Paths, preparing: &Preparing) -
         prepared.notice = Some(ROUNDED.to_owned());
     }
     Ok(prepared)
+}
+
+/// Whether a checkpoint is not prepared before it runs.
+fn runs_as_it_lies(settings: &Settings, source: &Source, checkpoint: &Checkpoint) -> bool {
+    // The embedded model is so small that its own numbers are as fast.
+    settings.engine.exact == Some(true) || *source == Source::Embedded || !models::can_prepare(checkpoint)
+}
+
+/// The model of the settings, described, and what it would take. Nothing is prepared.
+pub fn inspection(settings: &Settings, paths: &Paths) -> Result<Inspection, ConfigError> {
+    let source = settings.model.clone().unwrap_or_default();
+    let checkpoint = source.open()?;
+    let in_panels = checkpoint.is_prepared() || !runs_as_it_lies(settings, &source, &checkpoint);
+    Ok(Inspection::of(checkpoint, options(settings, paths), in_panels))
 }
 
 /// How the settings want the engine.

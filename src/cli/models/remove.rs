@@ -17,11 +17,15 @@ pub(super) fn remove(name: &str, is_agreed: bool, paths: &Paths, screen: &Screen
     let places = paths.places();
     let models = found(&places);
     let forms = models::prepared_forms(&paths.prepared());
-    let meant = of_others(&models, &forms, name);
+    let meant = of_others(&models, &forms, name)?;
     let (freed, what) = if meant.is_empty() {
         let model = removable(&models, name)?;
         let folder = own_folder(model, &models, &places.own)?;
-        let forms: Vec<_> = forms.iter().filter(|form| form.is_of(folder)).collect();
+        // Where nobody noted of which model a form is, its name says so.
+        let names: Vec<_> = [folder.file_name(), model.path.file_stem()].into_iter().flatten().collect();
+        let is_called = |form: &PreparedForm| names.iter().any(|name| form.is_called(&name.to_string_lossy()));
+        let is_meant = |form: &&PreparedForm| form.is_of(folder) || form.of.is_none() && is_called(form);
+        let forms: Vec<_> = forms.iter().filter(is_meant).collect();
         let n_bytes = bytes_in(folder)? + bytes_of(&forms);
         let question = format!("Remove {} ({})?", terminal::line(&folder.display().to_string()), amount(n_bytes));
         if !is_agreed && !agreed(&question, screen)? {
@@ -50,14 +54,23 @@ fn nothing(screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was prepared of what a word means, unless that is a model of Ossicle's, which it belongs to.
-fn of_others<'a>(models: &[Found], forms: &'a [PreparedForm], word: &str) -> Vec<&'a PreparedForm> {
+/// What was prepared of the one model that a word means, unless that is one of Ossicle's, which it belongs to.
+fn of_others<'a>(models: &[Found], forms: &'a [PreparedForm], word: &str) -> Result<Vec<&'a PreparedForm>, Failure> {
+    if let Some(form) = forms.iter().find(|form| form.name.eq_ignore_ascii_case(word)) {
+        return Ok(vec![form]);
+    }
     let named = called(models, word);
     if named.iter().any(|model| model.origin == Origin::Ossicle) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let is_meant = |form: &&PreparedForm| form.is_called(word) || named.iter().any(|model| form.is_of(&model.path));
-    forms.iter().filter(is_meant).collect()
+    let meant: Vec<_> = forms.iter().filter(is_meant).collect();
+    if meant.iter().any(|form| form.of != meant[0].of) {
+        let names: Vec<_> = meant.iter().map(|form| form.name.as_str()).collect();
+        return Err(Failure::usage(format!("{word} stands for what was prepared of several models"))
+            .help(format!("name one of {}", names.join(", "))));
+    }
+    Ok(meant)
 }
 
 fn remove_forms(forms: &[&PreparedForm]) -> Result<u64, Failure> {
@@ -155,6 +168,44 @@ mod tests {
             let message = removable(&models, name).unwrap_err().to_string();
             assert!(message.contains(words), "{words:?} is not in: {message}");
         }
+    }
+
+    fn form(name: &str, of: Option<&str>) -> PreparedForm {
+        let path = PathBuf::from("/c").join(name).with_extension("weights");
+        PreparedForm { name: name.into(), path, n_bytes: 1, of: of.map(PathBuf::from), is_whole: true }
+    }
+
+    #[test]
+    fn only_what_was_prepared_of_one_model_is_removed() {
+        let forms = [
+            form("x-0000000000000001", Some("/a/x")),
+            form("x-q8-0000000000000001", Some("/a/x")),
+            form("y-0000000000000002", Some("/a/y")),
+            form("y-0000000000000003", Some("/b/y")),
+            form("y-q8-0000000000000004", None),
+        ];
+        let meant = |word: &str| of_others(&[model("o/z", Origin::Ossicle)], &forms, word);
+        for (word, expected) in [("x", &forms[..2]), ("X-0000000000000001", &forms[..1]), ("o/z", &[]), ("q", &[])] {
+            assert!(meant(word).is_ok_and(|meant| meant.into_iter().eq(expected)), "{word}");
+        }
+        assert!(meant("y").is_err_and(|error| error.to_string().contains("of several models")));
+    }
+
+    #[test]
+    fn what_nobody_noted_goes_with_the_model_that_it_is_called_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let [config, data, state, cache] = ["config", "data", "state", "cache"].map(|name| folder.path().join(name));
+        let paths = Paths { config, data, state, cache };
+        let ours = paths.models().join("a--b");
+        fs::create_dir_all(&ours).unwrap();
+        fs::create_dir_all(paths.prepared()).unwrap();
+        let forms = ["a--b-0000000000000001", "a--bc-0000000000000001"].map(|name| paths.prepared().join(name));
+        for form in &forms {
+            fs::write(form.with_extension("weights"), "x").unwrap();
+        }
+        remove("a/b", true, &paths, &Screen::of_process()).unwrap();
+        assert!(!ours.exists());
+        assert_eq!(forms.map(|form| form.with_extension("weights").exists()), [false, true]);
     }
 
     #[test]

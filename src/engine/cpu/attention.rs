@@ -8,7 +8,6 @@ use super::kernels::Kernels;
 use super::kernels::attention::{HEADS, LANES, Running, TILE};
 use super::kernels::pool::{Block, Pool};
 use super::kv_cache::KvCache;
-use super::weights::Layer;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -19,7 +18,8 @@ const N_TOGETHER: usize = 8;
 pub(crate) struct Attention<'a> {
     pub(crate) config: &'a ModelConfig,
     pub(crate) kernels: Kernels,
-    pub(crate) layer: &'a Layer,
+    pub(crate) kind: LayerKind,
+    pub(crate) sinks: &'a [f32], // [n_heads]
     pub(crate) layer_idx: usize,
     pub(crate) cache: &'a KvCache,
     pub(crate) query: &'a [f32], // [n][query_width], rotated
@@ -59,7 +59,7 @@ impl Attention<'_> {
     }
 
     fn reach(&self) -> usize {
-        match self.layer.kind {
+        match self.kind {
             LayerKind::Sliding => self.config.window,
             LayerKind::Full => self.config.max_context,
         }
@@ -77,7 +77,7 @@ impl Attention<'_> {
         let group = columns.len() / dim;
         let padded = dim.next_multiple_of(LANES);
         let kv_head = columns.start / columns.len();
-        let sinks = &self.layer.sinks[columns.start / dim..][..group];
+        let sinks = &self.sinks[columns.start / dim..][..group];
         scratch.begin(self.cache.tile_len(), tokens.len(), group, (dim, padded), sinks);
         let scale = 1.0 / (dim as f32).sqrt();
         for (idx, queries) in tokens.clone().zip(scratch.queries.chunks_exact_mut(group * dim)) {
@@ -136,5 +136,65 @@ impl Scratch {
         (0..n).for_each(|_| self.highest.extend_from_slice(sinks));
         self.totals.clear();
         self.totals.resize(n * group, 1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::goldens::checkpoint;
+    use super::super::kernels::tests::numbers;
+    use super::super::kv_cache::CacheFormat;
+    use super::*;
+
+    /// The attention of one head of the token at `position`, in f64 as its definition reads.
+    fn naive(query: &[f32], sink: f32, seen: Range<usize>, keys: &[f32], values: &[f32]) -> Vec<f64> {
+        let dim = query.len();
+        let dot = |key: &[f32]| query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>();
+        let weight = |position: usize| (dot(&keys[position * dim..][..dim]) / (dim as f64).sqrt()).exp();
+        let total = f64::from(sink).exp() + seen.clone().map(weight).sum::<f64>();
+        let value = |d: usize| seen.clone().map(|p| weight(p) * f64::from(values[p * dim + d])).sum::<f64>() / total;
+        (0..dim).map(value).collect()
+    }
+
+    #[test]
+    fn however_many_heads_share_a_key_attention_is_what_its_definition_says() {
+        let (n_before, n) = (75, 11);
+        for (n_heads, head_dim) in [(1, 7), (8, 64), (13, 12), (20, 16)] {
+            let mut config = checkpoint("grouped").config;
+            (config.n_heads, config.n_kv_heads, config.head_dim, config.window) = (n_heads, 1, head_dim, 60);
+            let all = n_before + n;
+            let (keys, values) = (numbers(1, all * head_dim), numbers(2, all * head_dim));
+            let (query, sinks) = (numbers(3, n * n_heads * head_dim), numbers(4, n_heads));
+            let mut cache = KvCache::new(&config, all, CacheFormat::F32);
+            for (layer_idx, _) in config.layers.iter().enumerate() {
+                cache.write(layer_idx, &keys[..n_before * head_dim], &values[..n_before * head_dim]);
+            }
+            cache.append(&vec![0; n_before]);
+            for (layer_idx, &kind) in config.layers.iter().enumerate() {
+                cache.write(layer_idx, &keys[n_before * head_dim..], &values[n_before * head_dim..]);
+                let mut groups = Vec::new();
+                Attention::group(n, &mut groups);
+                for kernels in Kernels::all() {
+                    let attention = Attention {
+                        config: &config,
+                        kernels,
+                        kind,
+                        sinks: &sinks,
+                        layer_idx,
+                        cache: &cache,
+                        query: &query,
+                    };
+                    let mut out = vec![f32::NAN; query.len()];
+                    attention.run(n, &groups, &mut out, &mut Pool::new(2).unwrap());
+                    for (at, (query, out)) in query.chunks(head_dim).zip(out.chunks(head_dim)).enumerate() {
+                        let (seen, sink) = (attention.seen(at / n_heads), sinks[at % n_heads]);
+                        for (found, expected) in out.iter().zip(naive(query, sink, seen, &keys, &values)) {
+                            let difference = (f64::from(*found) - expected).abs();
+                            assert!(difference < 1e-5, "{n_heads} heads of {head_dim}, {kind:?}, {kernels:?}: {found}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

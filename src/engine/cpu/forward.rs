@@ -107,7 +107,7 @@ impl State {
         let for_each_pair = c.intermediate + c.hidden + 8;
         let n_floats = (n_batch as u64) * (for_each_token + c.n_active * for_each_pair) as u64;
         let quantised = (widest(c, n_batch) / BLOCK * size_of::<ActivationBlock>()) as u64;
-        quantised + size_of::<f32>() as u64 * (n_floats + 3 * c.n_vocab as u64)
+        quantised + size_of::<f32>() as u64 * (n_floats + 4 * c.n_vocab as u64)
     }
 }
 
@@ -163,8 +163,15 @@ impl Model {
             rotate(&mut state.query[..n * c.query_width()], &state.turns, c.query_width(), c.head_dim);
             rotate(&mut state.key[..n * c.kv_width()], &state.turns, c.kv_width(), c.head_dim);
             cache.write(layer_idx, &state.key[..n * c.kv_width()], &state.value[..n * c.kv_width()]);
-            let attention =
-                Attention { config: c, kernels: self.kernels, layer, layer_idx, cache, query: &state.query };
+            let attention = Attention {
+                config: c,
+                kernels: self.kernels,
+                kind: layer.kind,
+                sinks: &layer.sinks,
+                layer_idx,
+                cache,
+                query: &state.query,
+            };
             attention.run(n, &state.attention_groups, &mut state.attended, pool);
             self.project_back(layer, n, state, pool);
             add(&mut state.residual[..n * c.hidden], &state.projected);

@@ -60,10 +60,6 @@ impl CpuEngine {
     pub fn open(checkpoint: Checkpoint, options: Options) -> Result<Self, LoadError> {
         let n_threads = options.threads.unwrap_or_else(num_cpus::get_physical).max(1);
         let name = checkpoint.name.clone();
-        let limit = checkpoint.config.max_context;
-        if let Some(asked) = options.context_length.filter(|asked| *asked > limit) {
-            return Err(LoadError::Context { name, asked, limit });
-        }
         let weights = Weights::open(&checkpoint)?;
         let sizes = options.fitting_sizes(&checkpoint, weights.are_in_panels())?;
         let sizes = sizes.with_fitting_sessions(&checkpoint.config, checkpoint.n_bytes());
@@ -107,6 +103,12 @@ impl CpuEngine {
         let constraint = Constraint::start(&compiled, &request.tokens[n_before..]);
         constraint.map(Some).ok_or(EngineError::NotInGrammar)
     }
+}
+
+/// Which of this processor's instructions engines use; `None` where it has none that they know.
+pub fn instructions() -> Option<String> {
+    let best = Kernels::best();
+    (best != Kernels::all()[0]).then(|| best.to_string())
 }
 
 /// Counts up when the program computes other numbers than before: then what older programs have kept is not believed.

@@ -43,7 +43,7 @@ pub(crate) struct Sizes {
 
 const USUAL: Sizes = Sizes { context_length: 16_384, cache: CacheFormat::F16, n_sessions: 4, n_batch: MAX_BATCH };
 
-/// For the 20b this takes 162 MiB where the usual one takes 542, and a second conversation another 452.
+/// For the 20b this takes 163 MiB where the usual one takes 543, and a second conversation another 452.
 const SMALL: Sizes = Sizes { context_length: 8192, cache: CacheFormat::Int8, n_sessions: 1, n_batch: 128 };
 
 /// What to do about too little memory while there is a way to take less.
@@ -67,9 +67,14 @@ impl Options {
     /// The same for a checkpoint that fits into this machine.
     ///
     /// # Errors
-    /// [`LoadError::Memory`] and [`LoadError::TooLarge`], which say where taking less is a way out.
+    /// [`LoadError::Context`] when the model reads less than what was asked for; [`LoadError::Memory`] and
+    /// [`LoadError::TooLarge`], which say where taking less is a way out.
     pub(crate) fn fitting_sizes(&self, checkpoint: &Checkpoint, in_panels: bool) -> Result<Sizes, LoadError> {
         let (name, config, weights) = (&checkpoint.name, &checkpoint.config, checkpoint.n_bytes());
+        let limit = config.max_context;
+        if let Some(asked) = self.context_length.filter(|asked| *asked > limit) {
+            return Err(LoadError::Context { name: name.clone(), asked, limit });
+        }
         let sizes = self.sizes(config, in_panels);
         let needed = sizes.n_bytes(config);
         let least = Self { low_memory: true, ..self.clone() }.sizes(config, in_panels).n_bytes(config);
@@ -110,9 +115,9 @@ mod tests {
         let config = Source::Random.open().unwrap().config;
         let low = Options { low_memory: true, ..Options::default() };
         for (options, expected, mib) in [
-            (Options::default(), USUAL, 542),
-            (low.clone(), SMALL, 162),
-            (Options { context_length: Some(4096), ..low.clone() }, Sizes { context_length: 4096, ..SMALL }, 111),
+            (Options::default(), USUAL, 543),
+            (low.clone(), SMALL, 163),
+            (Options { context_length: Some(4096), ..low.clone() }, Sizes { context_length: 4096, ..SMALL }, 112),
             (Options { cache: Some(CacheFormat::F16), ..low }, Sizes { cache: CacheFormat::F16, ..SMALL }, 284),
         ] {
             let sizes = options.sizes(&config, true);
@@ -138,8 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn too_little_memory_names_the_way_out_while_there_is_one() {
+    fn nobody_gets_more_context_than_the_model_reads() {
         let checkpoint = checkpoint("long");
+        let asked = checkpoint.config.max_context + 1;
+        let options = Options { context_length: Some(asked), ..Options::default() };
+        assert!(matches!(options.fitting_sizes(&checkpoint, true), Err(LoadError::Context { .. })));
+    }
+
+    #[test]
+    fn too_little_memory_names_the_way_out_while_there_is_one() {
+        let mut checkpoint = checkpoint("long");
+        checkpoint.config.max_context = 1 << 41;
         let message = |options: Options| options.fitting_sizes(&checkpoint, true).unwrap_err().to_string();
         let vast = Options { context_length: Some(1 << 40), ..Options::default() };
         assert!(message(vast.clone()).contains("take less with --low-memory"), "{}", message(vast.clone()));

@@ -71,7 +71,7 @@ fn configure(folder: &TempDir, key: &str, value: serde_json::Value) {
 fn an_undamaged_copy_opens() {
     for name in ["grouped", "sharded"] {
         let folder = copy(name);
-        assert!(Inspection::of(open(folder.path()).unwrap(), Options::default()).is_complete());
+        assert!(Inspection::of(open(folder.path()).unwrap(), Options::default(), true).is_complete());
         CpuEngine::open(open(folder.path()).unwrap(), Options::default()).unwrap();
     }
 }
@@ -180,7 +180,7 @@ fn a_tensor_that_is_missing() {
     let name = "model.layers.1.self_attn.sinks";
     rewrite(&folder, |tensor, view| if tensor == name { None } else { same(tensor, &view) });
     check(&folder, &["has no tensor", name, "BF16 [4]", "official"]);
-    let inspection = Inspection::of(open(folder.path()).unwrap(), Options::default());
+    let inspection = Inspection::of(open(folder.path()).unwrap(), Options::default(), true);
     assert!(!inspection.is_complete());
     assert!(inspection.to_string().contains("complete      no, 1 faults:"), "{inspection}");
 }

@@ -364,7 +364,7 @@ fn identity(directory: &Path, shards: &[PathBuf]) -> Result<[u8; 32], LoadError>
 /// What tells a file from others: name, size, time, and its first bytes, which are its header.
 pub(crate) fn identify(path: &Path, hasher: &mut blake3::Hasher) -> io::Result<()> {
     const BEGINNING: u64 = 1 << 20;
-    let mut file = File::open(path)?;
+    let mut file = open_file(path)?;
     let metadata = file.metadata()?;
     let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
@@ -376,8 +376,16 @@ pub(crate) fn identify(path: &Path, hasher: &mut blake3::Hasher) -> io::Result<(
     Ok(())
 }
 
+/// Opens a plain file. What is none is not opened: a pipe would wait for its writer.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is no file")),
+    }
+}
+
 fn read(path: &Path, advice: &'static str) -> Result<String, LoadError> {
-    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+    open_file(path).and_then(io::read_to_string).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound { path: path.to_owned(), advice },
         _ => LoadError::Read { path: path.to_owned(), source },
     })
@@ -414,7 +422,7 @@ fn shards(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 pub(super) fn map(path: &Path) -> Result<BTreeMap<String, Tensor>, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_file(path).map_err(failed)?;
     // SAFETY: the map is read-only and private to this process. Another program that shortens the file while it is mapped
     // would kill us with a bus error, as it would any program that maps its weights; nobody writes to a checkpoint in use.
     let map = unsafe { Mmap::map(&file) }.map_err(failed)?;

@@ -3,7 +3,7 @@
 //! What it is not: it writes and opens none; [`super::prepare()`] does. Of which model a form is stands in its lock file and
 //! not in itself: a model may be moved, and its form stays what it is. Start at [`prepared_forms`].
 
-use super::prepare::{options, short_key};
+use super::prepare::{file_name, options, short_key};
 use super::{Checkpoint, LoadError, RANDOM, Source, stapes};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -57,7 +57,8 @@ pub enum Original {
 /// All in a folder, by name; none where there is no folder.
 pub fn prepared_forms(folder: &Path) -> Vec<PreparedForm> {
     let mut forms = BTreeMap::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(MOST) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(MOST);
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())) {
         let path = entry.path();
         let [Some(name), Some(end)] =
             [path.file_stem(), path.extension()].map(|part| part.and_then(|part| part.to_str()))
@@ -86,8 +87,10 @@ fn split(name: &str) -> Option<(&str, &str)> {
 impl PreparedForm {
     /// Whether a word means it: the whole of its name, or its model's.
     pub fn is_called(&self, word: &str) -> bool {
+        let word = file_name(word);
         let model = split(&self.name).map_or("", |(model, _)| model);
-        [&self.name, model, model.trim_end_matches("-q8")].iter().any(|name| name.eq_ignore_ascii_case(word))
+        let names = [&self.name, model, model.strip_suffix("-q8").unwrap_or(model)];
+        names.iter().any(|name| name.eq_ignore_ascii_case(&word))
     }
 
     /// Whether its model lies at a path, or in the folder there.
@@ -102,11 +105,8 @@ impl PreparedForm {
         let source = match of.to_str() {
             Some(stapes::NAME) => Source::Embedded,
             Some(RANDOM) => Source::Random,
-            _ => match fs::metadata(of) {
-                Ok(found) if found.is_file() || found.is_dir() => Source::at(of.clone()),
-                Ok(_) => return Original::Changed, // a pipe would wait for its writer
-                Err(_) => return Original::Gone,
-            },
+            _ if !of.exists() => return Original::Gone,
+            _ => Source::at(of.clone()),
         };
         let key = split(&self.name).map(|(_, key)| key);
         match source.open() {
@@ -126,10 +126,16 @@ impl PreparedForm {
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(failed(io::Error::other("another process is writing it; wait for that")));
         }
-        // Whoever has opened it shares a lock on it.
-        let is_used = |form: File| matches!(form.try_lock(), Err(TryLockError::WouldBlock));
-        if File::open(&self.path).is_ok_and(is_used) {
-            return Err(failed(io::Error::other("another process runs it; end that first")));
+        // Whoever has opened it shares a lock on it. (Opened for writing because a network's file system wants that.)
+        match File::options().read(true).write(true).open(&self.path).map(|form| form.try_lock()) {
+            Ok(Err(TryLockError::WouldBlock)) => {
+                return Err(failed(io::Error::other("another process runs it; end that first")));
+            }
+            Ok(Err(TryLockError::Error(error))) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(failed(error));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
         }
         for end in ENDS {
             match fs::remove_file(self.path.with_extension(end)) {

@@ -8,9 +8,6 @@ use crate::engine::cpu::{Options, config::LayerKind};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is described is what it will be when it runs: prepared.
-const IN_PANELS: bool = true;
-
 /// A checkpoint, described.
 pub struct Inspection {
     checkpoint: Checkpoint,
@@ -23,25 +20,27 @@ pub struct Inspection {
     /// Bytes taken beside the mapped weights, when the context of the options is full.
     pub working_memory: u64,
     options: Options,
+    in_panels: bool,
     context_length: usize,
 }
 
 impl Inspection {
-    /// Describes an opened checkpoint, also one with faults, and what it would take in an engine with these options.
-    pub fn of(checkpoint: Checkpoint, options: Options) -> Self {
+    /// Describes an opened checkpoint, also one with faults, and what it would take in an engine with these options;
+    /// `in_panels` is whether it would run prepared.
+    pub fn of(checkpoint: Checkpoint, options: Options, in_panels: bool) -> Self {
         let config = &checkpoint.config;
         let by_dtype = checkpoint.types();
         let faults = checkpoint.parts().filter_map(|part| checkpoint.check(part).err());
         let faults = faults.map(|error| error.to_string()).collect();
         let n_unused = checkpoint.n_unused();
-        let sizes = options.sizes(config, IN_PANELS);
+        let sizes = options.sizes(config, in_panels);
         let (working_memory, context_length) = (sizes.n_bytes(config), sizes.context_length);
-        Self { by_dtype, faults, n_unused, working_memory, options, context_length, checkpoint }
+        Self { by_dtype, faults, n_unused, working_memory, options, in_panels, context_length, checkpoint }
     }
 
     /// What it takes beside the mapped weights, and what is free; an error when that is too little.
     pub fn memory(&self) -> Result<String, LoadError> {
-        self.options.fitting_sizes(&self.checkpoint, IN_PANELS)?;
+        self.options.fitting_sizes(&self.checkpoint, self.in_panels)?;
         let free = super::available_memory().map_or("unknown".into(), amount);
         Ok(format!(
             "{free} free, {} needed beside the weights' {}",

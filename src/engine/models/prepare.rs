@@ -43,7 +43,7 @@ pub(super) fn short_key(checkpoint: &Checkpoint) -> String {
 }
 
 /// A model's name as that of a file.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
@@ -314,6 +314,9 @@ pub(super) fn options() -> fs::OpenOptions {
     // As private as the checkpoint may be.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // A link in the place of one of them would have its target overwritten.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
     options
 }
 

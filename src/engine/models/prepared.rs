@@ -3,7 +3,7 @@
 //! What it is not: a download; it is made from a checkpoint, in the user's cache, and can be made again. Opening it maps it
 //! and reads its two ends; nothing else is read before it is needed. Start at [`open`]; [`super::prepare`] writes it.
 
-use super::checkpoint::{Checkpoint, Contents, Parts, Storage, Stored, Tensor};
+use super::checkpoint::{Checkpoint, Contents, Parts, Storage, Stored, Tensor, open_file};
 use super::{Form, LayerPart, LoadError, Part};
 use crate::engine::cpu::config::ModelConfig;
 use crate::engine::cpu::kernels::activations::BLOCK;
@@ -138,7 +138,7 @@ pub(super) fn file_bytes(sections: &[Section]) -> u64 {
 /// Whether a file begins as a prepared model does.
 pub(super) fn is_prepared(path: &Path) -> bool {
     let mut magic = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    let read = open_file(path).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && magic == MAGIC
 }
 
@@ -211,7 +211,7 @@ struct Prepared {
 impl Prepared {
     fn open(path: &Path) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
+        let file = open_file(path).map_err(failed)?;
         // Only so that nobody removes what is in use: a file system without locks says no.
         let _ = file.try_lock_shared();
         // SAFETY: the map is read-only and private to this process, and a prepared file is never written in place: it comes

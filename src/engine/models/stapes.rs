@@ -405,7 +405,7 @@ mod tests {
     fn the_embedded_model_is_complete() {
         let checkpoint = open().unwrap();
         assert!(checkpoint.notice.as_deref().unwrap().contains("demonstration model"));
-        let inspection = super::super::Inspection::of(checkpoint, Default::default());
+        let inspection = super::super::Inspection::of(checkpoint, Default::default(), false);
         assert!(inspection.is_complete() && inspection.n_unused == 0, "{inspection}");
     }
 }

@@ -118,11 +118,11 @@ impl<'a> Row<'a> {
         let below = |logit: f32| if logit == best { 0.0 } else { f64::from(logit) - f64::from(best) };
         let total = self.allowed().map(|(_, logit)| below(logit).exp()).sum::<f64>().ln();
         let logprob = |logit| (below(logit) - total) as f32;
-        let own = self.idx(token).map_or(f32::NEG_INFINITY, |idx| self.logits()[idx]);
+        let own = self.allowed().find(|&(allowed, _)| allowed == token);
         let top = self.highest(n_top.min(MAX_TOP_LOGPROBS)).into_iter();
         TokenLogprob {
             token,
-            logprob: logprob(own),
+            logprob: own.map_or(f32::NEG_INFINITY, |(_, logit)| logprob(logit)),
             is_forced: false,
             top_logprobs: top.map(|(token, logit)| TopLogprob { token, logprob: logprob(logit) }).collect(),
         }
@@ -203,13 +203,16 @@ mod tests {
     fn what_is_no_number_or_not_finite_is_no_trouble() {
         const NEVER: f32 = f32::NEG_INFINITY;
         let half = 0.5f32.ln();
-        let cases: [(&[f32], &[Token], Token, f32); 7] = [
+        let cases: [(&[f32], &[Token], Token, f32); 10] = [
             (&[f32::NAN, 1.0, 1.0], &[], 1, half),
             (&[f32::INFINITY, 1.0], &[], 0, 0.0),
             (&[f32::INFINITY, 1.0], &[], 1, NEVER),
             (&[NEVER, NEVER], &[], 1, half),
             (&[NEVER, 3.0], &[], 0, NEVER),
             (&[5.0, 3.0], &[0], 1, 0.0),
+            (&[5.0, 3.0], &[0], 0, NEVER),
+            (&[f32::NAN, 1.0], &[], 0, NEVER),
+            (&[NEVER, NEVER], &[0], 0, NEVER),
             (&[3e38, -3e38], &[], 0, 0.0),
         ];
         for (logits, forbidden, token, expected) in cases {

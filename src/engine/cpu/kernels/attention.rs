@@ -157,8 +157,8 @@ impl Running<'_> {
     ) {
         let at = |i: usize| (head + i) * padded + column;
         let mut sums = [E::all(0.0); N];
-        for i in 0..N {
-            sums[i] = E::load(self.sums[at(i)..].first_chunk().expect("a padded row"));
+        for (i, sums) in sums.iter_mut().enumerate() {
+            *sums = E::load(self.sums[at(i)..].first_chunk().expect("a padded row"));
         }
         let rows = tile.values.chunks_exact(padded).enumerate();
         for (position, row) in rows.take(TILE.min(tile.counted.end)).skip(tile.counted.start) {
@@ -167,8 +167,8 @@ impl Running<'_> {
                 sums[i] = E::all(weights[i][position]).mul_add(values, sums[i]);
             }
         }
-        for i in 0..N {
-            sums[i].store(self.sums[at(i)..].first_chunk_mut().expect("a padded row"));
+        for (i, sums) in sums.into_iter().enumerate() {
+            sums.store(self.sums[at(i)..].first_chunk_mut().expect("a padded row"));
         }
     }
 }

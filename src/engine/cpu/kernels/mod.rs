@@ -37,7 +37,8 @@ enum Set {
     /// With VNNI; what gains nothing from it is done as by AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// With its dot product; what gains nothing from it is done in plain Rust, which the compiler makes NEON of.
+    /// With its dot product; what gains nothing from it is done by NEON alone, or in plain Rust, which the compiler makes
+    /// NEON of.
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -303,7 +304,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     /// Numbers in [-1, 1) from a seed.
-    pub(super) fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f32> {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let next = || {
             state ^= state << 13;

@@ -163,7 +163,32 @@ fn what_is_no_form_is_left_alone() {
     for name in ["x.weights", "x-0123.weights", "x-0123456789abcdeg.weights", "x-0123456789abcdef.lock", "notes.txt"] {
         fs::write(home.folder().join(name), "x").unwrap();
     }
+    fs::create_dir(home.folder().join("folder-0123456789abcdef.weights")).unwrap();
+    let pipe = home.folder().join("pipe-0123456789abcdef.weights");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     assert_eq!(home.forms(), []);
+}
+
+#[test]
+fn a_model_with_a_pipe_in_it_is_not_waited_for() {
+    let home = Home::new();
+    drop(home.prepare(false));
+    fs::remove_file(home.model().join("config.json")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(home.model().join("config.json")).status().unwrap();
+    assert!(made.success() && home.forms()[0].original() == Original::Changed);
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let home = Home::new();
+    let precious = home.0.path().join("precious");
+    fs::write(&precious, "words").unwrap();
+    drop(home.prepare(false));
+    let lock = home.forms()[0].path.with_extension(LOCK);
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&precious, &lock).unwrap();
+    drop(home.prepare(false));
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "words");
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(super) mod neon;
 pub(super) mod scalar;
 
 use super::activations::BLOCK;
+#[cfg(target_arch = "x86_64")]
 use super::pool::Block;
 use half::f16;
 use std::ops::Range;
@@ -41,7 +42,7 @@ const E2M1_LIFTED: [u8; 16] = {
     lifted
 };
 
-/// How many panels are read side by side for one vector: the memory gives more to several streams than to one.
+/// How many panels are best read side by side for one vector: the memory gives more to several streams than to one.
 pub(crate) const STREAMS: usize = 4;
 
 /// The kinds of numbers.
@@ -142,6 +143,7 @@ impl<'a> Panels<'a> {
     }
 
     /// One vector through all panels: [`STREAMS`] of them side by side, and what is left alone.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn side_by_side(
         &self,
         out: &mut Block<'_>,
@@ -179,6 +181,7 @@ pub(super) struct Panel<'a> {
 }
 
 /// Writes as many sums as there is room for, and gives what is left of the room.
+#[cfg(target_arch = "x86_64")]
 fn store<'a>(sums: &[f32], out: &'a mut [f32]) -> &'a mut [f32] {
     let (head, rest) = out.split_at_mut(sums.len().min(out.len()));
     head.copy_from_slice(&sums[..head.len()]);

@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(50))]
 
     #[test]
-    fn mxfp4_panels_hold_what_was_packed(n_rows in 1..40usize, n_vectors in 1..7usize, n_blocks in 1..5usize, seed: u64) {
+    fn mxfp4_panels_hold_what_was_packed(n_rows in 1..150usize, n_vectors in 1..7usize, n_blocks in 1..11usize, seed: u64) {
         let width = n_blocks * BLOCK;
         let blocks = bytes(seed, n_rows * n_blocks * 16).as_chunks().0.to_vec();
         let scales: Vec<u8> = bytes(seed ^ 7, n_rows * n_blocks).iter().map(|b| 110 + b % 30).collect();
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn q8_panels_are_within_half_a_step(n_rows in 1..40usize, n_vectors in 1..7usize, n_blocks in 1..5usize, seed: u64) {
+    fn q8_panels_are_within_half_a_step(n_rows in 1..150usize, n_vectors in 1..7usize, n_blocks in 1..11usize, seed: u64) {
         let width = n_blocks * BLOCK;
         let weights = numbers(seed, n_rows * width);
         let lines = Aligned::matrix(Format::Q8, n_rows, width, |rows, panel| {
