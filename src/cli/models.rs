@@ -183,7 +183,7 @@ mod tests {
     use crate::engine::models::Format;
     use std::path::PathBuf;
 
-    fn model(name: &str, origin: Origin) -> Found {
+    pub(super) fn model(name: &str, origin: Origin) -> Found {
         let path = PathBuf::from("/m").join(name);
         Found { name: name.into(), path, origin, format: Format::Gguf, n_bytes: 13 << 30, fault: None }
     }

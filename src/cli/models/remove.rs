@@ -137,13 +137,8 @@ fn removable<'a>(models: &'a [Found], name: &str) -> Result<&'a Found, Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::models::Format;
+    use crate::cli::models::tests::model;
     use std::path::PathBuf;
-
-    fn model(name: &str, origin: Origin) -> Found {
-        let path = PathBuf::from("/m").join(name);
-        Found { name: name.into(), path, origin, format: Format::Gguf, n_bytes: 13 << 30, fault: None }
-    }
 
     #[test]
     fn only_what_ossicle_stored_is_removed() {
